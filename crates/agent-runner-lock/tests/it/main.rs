@@ -1,0 +1,1 @@
+//! The public API of the crate, used as others use it.
