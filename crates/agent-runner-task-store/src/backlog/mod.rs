@@ -1,0 +1,1 @@
+//! Reading tasks from the files in which people keep them.
