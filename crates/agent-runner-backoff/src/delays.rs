@@ -1,0 +1,98 @@
+//! A run of delays, as an iterator.
+
+use std::{iter::FusedIterator, time::Duration};
+
+use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+
+use crate::{
+    ExponentialBackoff,
+    jitter::{Around, between},
+};
+
+/// The delays of one run of failures. Made by [`ExponentialBackoff::delays`].
+///
+/// Anything that takes an iterator of [`Duration`] takes this. It ends when the policy's attempts
+/// or time are used up.
+#[derive(Debug, Clone)]
+pub struct Delays {
+    sampler: Sampler,
+    failures: u32,
+    waited: Duration,
+}
+
+impl Delays {
+    pub(crate) fn new(policy: ExponentialBackoff) -> Self {
+        Self { sampler: Sampler::new(policy), failures: 0, waited: Duration::ZERO }
+    }
+
+    /// Draws the next delay if attempts are left, whatever time has passed.
+    pub(crate) fn draw(&mut self, floor: Duration) -> Option<Duration> {
+        let attempts = self.sampler.policy.max_attempts();
+        if attempts.is_some_and(|attempts| self.failures >= attempts - 1) {
+            return None;
+        }
+        let delay = self.sampler.draw(self.failures, floor);
+        self.failures = self.failures.saturating_add(1);
+        Some(delay)
+    }
+}
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let left = match self.sampler.policy.max_elapsed() {
+            Some(limit) => limit.saturating_sub(self.waited),
+            None => Duration::MAX,
+        };
+        if left.is_zero() {
+            return None;
+        }
+        let delay = self.draw(Duration::ZERO)?.min(left);
+        self.waited = self.waited.saturating_add(delay);
+        Some(delay)
+    }
+}
+
+impl FusedIterator for Delays {}
+
+/// A policy with the randomness that it draws from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sampler {
+    pub(crate) policy: ExponentialBackoff,
+    rng: Xoshiro256PlusPlus,
+    previous: Duration,
+}
+
+impl Sampler {
+    pub(crate) fn new(policy: ExponentialBackoff) -> Self {
+        let seed = policy.seed().unwrap_or_else(rand::random);
+        Self { policy, rng: Xoshiro256PlusPlus::seed_from_u64(seed), previous: Duration::ZERO }
+    }
+
+    /// Draws a delay. One under the floor becomes the floor and up to a tenth of it, since those
+    /// who were told the same time would come back at the same time.
+    pub(crate) fn draw(&mut self, failures: u32, floor: Duration) -> Duration {
+        let policy = &self.policy;
+        let around = Around {
+            base: policy.base(),
+            delay: policy.delay(failures),
+            previous: self.previous,
+            max: policy.max(),
+        };
+        let delay = policy.jitter().draw(&mut self.rng, &around);
+        self.previous = delay;
+        if delay >= floor {
+            return delay;
+        }
+        let spread = match policy.jitter() {
+            crate::Jitter::None => Duration::ZERO,
+            _ => between(&mut self.rng, Duration::ZERO, (floor / 10).min(policy.max())),
+        };
+        floor.saturating_add(spread)
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.previous = Duration::ZERO;
+    }
+}
