@@ -1,0 +1,44 @@
+//! The command line.
+
+xflags::xflags! {
+    /// The project's chores.
+    cmd xtask {
+        /// Check everything that can be checked without running it: format, clippy, docs, the
+        /// arrows between the crates, the project's habits, licences and sources, spelling.
+        cmd lint {}
+
+        /// Run all tests, the examples in the docs, and each benchmark once with tiny numbers.
+        cmd test {}
+
+        /// What CI runs: `lint`, then `test`.
+        cmd ci {}
+
+        /// Measure each crate beside its limit: `backoff`, `lock`, `run`, ...
+        cmd bench {
+            /// Which one; all of them by default.
+            optional name: String
+            /// Tiny numbers, to see that it runs.
+            optional --quick
+            /// Print JSON lines instead of tables.
+            optional --json
+            /// Write the tables into `docs/benchmarks.md`.
+            optional --update
+        }
+
+        /// Run the fuzz targets; needs a nightly toolchain.
+        cmd fuzz {
+            /// Which one; all of them by default.
+            optional target: String
+            /// How many seconds for each target (default: 60).
+            optional --secs secs: u64
+        }
+
+        /// Show what a release would publish, and package it. Publishes nothing.
+        cmd release {
+            /// Package although there are uncommitted changes.
+            optional --allow-dirty
+            /// Do not build the packages.
+            optional --no-verify
+        }
+    }
+}
