@@ -88,6 +88,15 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+    /// The store was opened for reading only.
+    #[error("store '{path}' was opened for reading only")]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+    },
+    /// The source of an import failed, and nothing was added.
+    #[error("could not read the tasks to import")]
+    Source(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store was closed, or its thread has ended.
     #[error("the store is closed")]
     Closed,

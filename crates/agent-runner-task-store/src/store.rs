@@ -1,6 +1,6 @@
 //! The [`TaskStore`] trait and the words it speaks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,18 @@ pub trait TaskStore: Send + Sync + 'static {
     /// for one that had ended with other content: it is pending again, with its budgets full.
     /// Dependencies may name tasks of the store and of the same call.
     async fn add(&self, tasks: Vec<NewTask>) -> Result<AddReport, StoreError>;
+
+    /// Adds tasks from a source that may be long, all or none, holding few of them at a time.
+    ///
+    /// It is [`TaskStore::add`] for a million tasks: a task may depend on one that comes later. A
+    /// task without an id gets its number when it is met, so that an id given later in the source
+    /// may be found taken ([`StoreError::Duplicate`]). An error of the source comes back as
+    /// [`StoreError::Source`], and nothing is added.
+    async fn import(&self, tasks: TaskSource) -> Result<Imported, StoreError> {
+        let tasks: Vec<_> = tasks.collect::<Result<_, _>>().map_err(StoreError::Source)?;
+        let AddReport { added, updated, unchanged, .. } = self.add(tasks).await?;
+        Ok(Imported { added, updated, unchanged })
+    }
 
     /// Claims the next task: highest priority first, then the order in which they were added.
     ///
@@ -87,6 +99,10 @@ pub trait TaskStore: Send + Sync + 'static {
     /// delay or the end of a lease. `None` when no time is waited for.
     async fn next_due(&self) -> Result<Option<Duration>, StoreError>;
 }
+
+/// Tasks one after the other, for [`TaskStore::import`].
+pub type TaskSource =
+    Box<dyn Iterator<Item = Result<NewTask, Box<dyn Error + Send + Sync>>> + Send>;
 
 /// Who claims. Unique for each start of a process, never just a host's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -288,6 +304,17 @@ pub struct AddReport {
     pub unchanged: u64,
 }
 
+/// What importing did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Imported {
+    /// How many are new.
+    pub added: u64,
+    /// How many have other content than before.
+    pub updated: u64,
+    /// How many were there as they are.
+    pub unchanged: u64,
+}
+
 /// How many tasks stand where: every task in exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
@@ -306,6 +333,29 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// How many stand there.
+    pub const fn get(&self, status: TaskStatus) -> u64 {
+        match status {
+            TaskStatus::Pending => self.pending,
+            TaskStatus::Waiting => self.waiting,
+            TaskStatus::Running => self.running,
+            TaskStatus::Succeeded => self.succeeded,
+            TaskStatus::Failed => self.failed,
+            TaskStatus::Cancelled => self.cancelled,
+        }
+    }
+
+    pub(crate) const fn of(&mut self, status: TaskStatus) -> &mut u64 {
+        match status {
+            TaskStatus::Pending => &mut self.pending,
+            TaskStatus::Waiting => &mut self.waiting,
+            TaskStatus::Running => &mut self.running,
+            TaskStatus::Succeeded => &mut self.succeeded,
+            TaskStatus::Failed => &mut self.failed,
+            TaskStatus::Cancelled => &mut self.cancelled,
+        }
+    }
+
     /// All tasks.
     pub const fn total(&self) -> u64 {
         self.pending + self.waiting + self.running + self.succeeded + self.failed + self.cancelled

@@ -1,0 +1,76 @@
+//! What an attempt's end makes of its task: the rules that every store here shares, without a store.
+
+use crate::{
+    Budget, Report, TaskStatus, Verdict,
+    clock::{self, Millis},
+};
+
+/// What a task has used of its budgets, and what its claim allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ledger {
+    pub(crate) failures: u32,
+    pub(crate) recoveries: u32,
+    pub(crate) budget: Budget,
+    /// Somebody wants the task cancelled.
+    pub(crate) cancel: bool,
+}
+
+/// Where a task goes from its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Back among those to do, not before this time.
+    Rest { due: Millis },
+    /// To its end.
+    End(TaskStatus),
+}
+
+impl Ledger {
+    /// Charges an attempt that ended with `verdict` at `now`.
+    pub(crate) fn settle(&mut self, verdict: Verdict, now: Millis) -> Next {
+        let (spent, retry_after) = match verdict {
+            Verdict::Succeeded => return Next::End(TaskStatus::Succeeded),
+            Verdict::Dead => return Next::End(TaskStatus::Failed),
+            Verdict::Cancelled => return Next::End(TaskStatus::Cancelled),
+            Verdict::Failed { retry_after } => {
+                self.failures = self.failures.saturating_add(1);
+                (self.failures >= self.budget.attempts, retry_after)
+            }
+            Verdict::Crashed { retry_after } => {
+                self.recoveries = self.recoveries.saturating_add(1);
+                (self.recoveries > self.budget.recoveries, retry_after)
+            }
+            Verdict::Released { retry_after } => (false, retry_after),
+        };
+        if self.cancel {
+            Next::End(TaskStatus::Cancelled)
+        } else if spent {
+            Next::End(TaskStatus::Failed)
+        } else if retry_after.is_zero() {
+            Next::Rest { due: 0 }
+        } else {
+            Next::Rest { due: now.saturating_add(clock::length(retry_after)) }
+        }
+    }
+}
+
+/// What is recorded of an attempt whose holder was lost.
+pub(crate) fn lost(reason: &str, held: Millis) -> Report {
+    let verdict = Verdict::Crashed { retry_after: std::time::Duration::ZERO };
+    let mut report = Report::new(verdict, "lost").with_message(reason);
+    report.duration = clock::duration(held);
+    report
+}
+
+/// What is recorded of a claim that nobody was there to receive.
+pub(crate) fn unclaimed() -> Report {
+    let verdict = Verdict::Released { retry_after: std::time::Duration::ZERO };
+    Report::new(verdict, "unclaimed").with_message("nobody was there to receive the claim")
+}
+
+/// Why an attempt did not succeed, for [`Task::error`](crate::Task::error).
+pub(crate) fn error_of(report: &Report) -> Option<String> {
+    match report.verdict {
+        Verdict::Succeeded => None,
+        _ => Some(report.message.clone().unwrap_or_else(|| report.outcome.clone())),
+    }
+}
