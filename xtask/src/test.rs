@@ -58,7 +58,7 @@ fn run_benches(sh: &Shell, workspace: &Workspace) -> Counts {
     for bench in benches {
         match bench.run(sh) {
             Ok(cases) if !cases.is_empty() => {
-                eprintln!("{}: {} cases", bench.name, cases.len());
+                eprintln!("{}: ok, cases: {}", bench.name, cases.len());
                 counts.passed += 1;
             }
             Ok(_) => {

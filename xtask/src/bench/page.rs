@@ -33,6 +33,7 @@ pub(super) fn update(
         machine = machine(sh)?,
         table = table::markdown(cases),
     );
+    sh.create_dir("docs")?;
     fs::write(&path, replace(&page, bench, &content))
         .with_context(|| format!("could not write {path}"))
 }
