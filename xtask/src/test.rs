@@ -112,15 +112,16 @@ impl Counts {
     /// test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out
     /// ```
     fn parse(line: &str) -> Self {
-        let mut counts = Self::default();
-        let Some(numbers) =
-            ["tests run: ", "test run: ", "test result: ok. ", "test result: FAILED. "]
-                .iter()
-                .find_map(|start| line.split_once(start))
-                .map(|(_, numbers)| numbers)
-        else {
-            return counts;
+        // Anchored: nextest also shows, indented, what failed test binaries said of themselves.
+        let numbers = if line.trim_start().starts_with("Summary [") {
+            line.split_once(" run: ")
+        } else if line.starts_with("test result: ") {
+            line.split_once(". ")
+        } else {
+            None
         };
+        let mut counts = Self::default();
+        let Some((_, numbers)) = numbers else { return counts };
         for part in numbers.split([',', ';']) {
             let mut words = part.split_whitespace();
             let number = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
@@ -233,6 +234,7 @@ mod tests {
         );
         check("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured", 3, 2, 0);
         check("test lock::tests::it_works ... ok", 0, 0, 0);
+        check("    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured", 0, 0, 0);
     }
 
     #[test]
