@@ -1,1 +1,29 @@
-//! (to be written)
+#![doc = include_str!("../README.md")]
+
+mod acquire;
+mod clean;
+mod dir;
+mod error;
+mod guard;
+mod info;
+mod line;
+mod list;
+mod name;
+mod registry;
+mod status;
+mod sys;
+mod time;
+mod wait;
+
+#[doc(hidden)]
+pub mod record;
+
+pub use crate::{
+    acquire::Acquire,
+    clean::{CleanOptions, CleanReport},
+    dir::{LockDir, LockDirBuilder, NetworkFs},
+    error::{AcquireError, KeyError, LostError, NoteError, OpenError, ReleaseError, ScanError},
+    guard::TaskLock,
+    info::LockInfo,
+    status::{LockState, LockStatus},
+};

@@ -1,1 +1,3 @@
-//! The public API of the crate, used as others use it.
+//! The public API, from outside.
+
+mod basics;

@@ -1,0 +1,234 @@
+//! The protocol by which a lock is acquired.
+//!
+//! 1. Open the file, lock it in the kernel.
+//! 2. Check that the path still names the file that was locked. If not, begin again: who locked a
+//!    file without a name excludes nobody.
+//! 3. Read the token of the holder before, write the own record over its record.
+//!
+//! Why two guards of one key cannot live at once: on the same file the kernel forbids it. On two
+//! files, one of them found its file at the path later than the other; between the two checks the
+//! name was taken from the first file, and only its holder, who still lives, may do that.
+
+use std::{
+    fs::File,
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    AcquireError, LockDir, LockInfo, LockState, LockStatus, TaskLock,
+    guard::Held,
+    name::file_name,
+    record::{self, Block, State},
+    sys::{self, Locked, Process},
+    time::micros,
+};
+
+/// How often the file may turn out to have lost its name before we give up.
+const MAX_MOVES: u32 = 100;
+
+/// How often to ask again when the kernel refuses but no holder is to be seen.
+const MAX_GLANCES: u32 = 3;
+const GLANCE: Duration = Duration::from_micros(20);
+
+/// What became of a try to acquire a lock. That it is held is an answer, not an error.
+#[derive(Debug)]
+#[must_use = "the lock is released as soon as its guard is dropped"]
+pub enum Acquire {
+    /// The lock is ours.
+    Acquired(TaskLock),
+    /// Somebody holds it; maybe this very process, see
+    /// [`LockStatus::by_this_process`].
+    Held(Box<LockStatus>),
+}
+
+impl Acquire {
+    /// The lock, if it is ours.
+    pub fn acquired(self) -> Option<TaskLock> {
+        match self {
+            Self::Acquired(lock) => Some(lock),
+            Self::Held(_) => None,
+        }
+    }
+}
+
+impl LockDir {
+    /// Acquires a lock if nobody holds it. Never waits.
+    ///
+    /// The key may be any text of 1 to 255 bytes without control characters.
+    ///
+    /// # Errors
+    ///
+    /// When the lock can neither be had nor be said to be held; nothing is held then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use agent_runner_lock::{Acquire, LockDir};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let dir = LockDir::open(folder.path().join("locks"))?;
+    /// match dir.try_acquire("42")? {
+    ///     Acquire::Acquired(lock) => println!("working, token {}", lock.token()),
+    ///     Acquire::Held(status) => println!("skipping: {status}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_acquire(&self, key: &str) -> Result<Acquire, AcquireError> {
+        let name = file_name(key)?;
+        if let Some(held) = self.shared.registry.get(&name) {
+            return Ok(held_by_us(&held));
+        }
+        self.attempt(key, &name, Ask::Once)
+    }
+
+    /// One pass of the protocol, begun again as often as the file loses its name.
+    pub(crate) fn attempt(&self, key: &str, name: &str, ask: Ask) -> Result<Acquire, AcquireError> {
+        let shared = &self.shared;
+        let path = shared.path_of(name);
+        let failed = |source| failed(&path, source);
+        let mut folder = shared.folder();
+        let mut glances = 0;
+
+        for _ in 0..MAX_MOVES {
+            let file = match folder.open_or_create(name) {
+                Ok(file) => file,
+                Err(error) if sys::absent_or_other(&error) => {
+                    folder = shared.folder_again().map_err(AcquireError::Folder)?;
+                    continue;
+                }
+                Err(error) => return Err(failed(error)),
+            };
+            let locked = match ask.lock(file).map_err(failed)? {
+                Ok(locked) => locked,
+                Err(file) => {
+                    let info = read_holder(&file).map_err(failed)?;
+                    if info.is_none() && glances < MAX_GLANCES {
+                        // Refused, but no holder: it comes, or goes, or somebody only looks.
+                        glances += 1;
+                        thread::sleep(GLANCE);
+                        continue;
+                    }
+                    let status = LockStatus::new(key, LockState::Held, info);
+                    return Ok(Acquire::Held(Box::new(status)));
+                }
+            };
+            let found = sys::found(locked.file()).map_err(failed)?;
+            if sys::id_at(&path, false).map_err(failed)? != Some(found.id) {
+                drop(locked);
+                folder = shared.folder_again().map_err(AcquireError::Folder)?;
+                continue;
+            }
+            if let Some(what) = oddity(&found) {
+                return Err(AcquireError::NotALock { path, what });
+            }
+            return self.take(key, name, locked).map_err(failed).map(|taken| match taken {
+                Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
+                Err(other) => held_by_us(&other),
+            });
+        }
+        Err(AcquireError::Unstable { path })
+    }
+}
+
+/// How to ask the kernel for a lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask {
+    /// Take no for an answer.
+    Once,
+    /// Wait in the kernel's queue.
+    Queue,
+}
+
+impl Ask {
+    fn lock(self, file: File) -> io::Result<Result<Locked, File>> {
+        match self {
+            Self::Once => Locked::try_new(file),
+            Self::Queue => Locked::wait(file).map(Ok),
+        }
+    }
+}
+
+impl LockDir {
+    /// Writes who holds the lock now, and enters it in the registry. `Err` is the lock of another
+    /// thread that holds the key in a folder which was since removed.
+    fn take(
+        &self,
+        key: &str,
+        name: &str,
+        locked: Locked,
+    ) -> io::Result<Result<Arc<Held>, Arc<Held>>> {
+        let mut block = [0; record::LEN];
+        let before = sys::read_block(locked.file(), &mut block)?;
+        let peek = record::peek(before);
+        let died = peek.is_some_and(|peek| peek.state == State::Held);
+        let previous = died.then(|| record::parse(before)).flatten().map(|record| record.info);
+
+        let info = self.info(key, peek.map(|peek| peek.token));
+        let block = Block::held(&info);
+        sys::write_block(locked.file(), block.as_bytes())?;
+        let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
+        Ok(self.shared.registry.enter(name, &held).map(|()| held))
+    }
+
+    fn info(&self, key: &str, token_before: Option<u64>) -> LockInfo {
+        let process = Process::now();
+        let now = SystemTime::now();
+        LockInfo {
+            // The clock makes tokens grow even when the file was deleted; the record makes them
+            // grow even when the clock was set back.
+            token: micros(now).max(token_before.map_or(1, |before| before + 1)),
+            key: key.to_owned(),
+            holder_id: (*self.holder_id).to_owned(),
+            pid: process.pid,
+            acquired_at: now,
+            timeout: self.timeout,
+            host: process.host.clone(),
+            boot_id: process.boot_id.clone(),
+            start_time: process.start_time,
+            pid_ns: process.pid_ns,
+            note: None,
+        }
+    }
+}
+
+fn held_by_us(held: &Held) -> Acquire {
+    let info = held.info();
+    let key = info.key.clone();
+    Acquire::Held(Box::new(LockStatus::new(&key, LockState::Held, Some(info))))
+}
+
+/// The holder that a locked file's record names. `None` when it names none: a record can be torn
+/// by a write under our eyes, not written yet, or marked as free already.
+pub(crate) fn read_holder(file: &File) -> io::Result<Option<LockInfo>> {
+    let mut block = [0; record::LEN];
+    let record = record::parse(sys::read_block(file, &mut block)?);
+    Ok(record.filter(|record| record.state == State::Held).map(|record| record.info))
+}
+
+/// What is wrong with a file of the right name, if it cannot be a lock.
+pub(crate) fn oddity(found: &sys::Found) -> Option<&'static str> {
+    if !found.is_file {
+        Some("not a regular file")
+    } else if found.has_other_names {
+        // Writing the record would change the file under its other name.
+        Some("a file with another name (a hard link)")
+    } else {
+        None
+    }
+}
+
+fn failed(path: &std::path::Path, source: io::Error) -> AcquireError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            AcquireError::DiskFull { path }
+        }
+        _ => match sys::not_a_lock(&source) {
+            Some(what) => AcquireError::NotALock { path, what },
+            None => AcquireError::Io { path, source },
+        },
+    }
+}

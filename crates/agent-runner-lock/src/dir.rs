@@ -1,0 +1,267 @@
+//! A folder of locks: how it is opened and checked.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use crate::{
+    OpenError, ReleaseError,
+    line::Lines,
+    name::file_name,
+    registry::Registry,
+    sys::{self, Folder, Locked},
+};
+
+/// The longest holder id in bytes.
+pub(crate) const MAX_HOLDER: usize = 80;
+
+/// The file that says how the locks of a folder are meant. Programs that differ in that must not
+/// share a folder.
+pub(crate) const FORMAT_FILE: &str = ".lockdir";
+/// Begins with a blank as records do, see [`crate::record`].
+const FORMAT: &str = " agent-runner-lock 1 strict\n";
+
+/// The file that keeps git from seeing the locks.
+pub(crate) const IGNORE_FILE: &str = ".gitignore";
+
+/// A folder of locks, one file a key.
+///
+/// Clones share what they hold. Two folders opened on the same path exclude each other like two
+/// processes do.
+#[derive(Debug, Clone)]
+pub struct LockDir {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) holder_id: Arc<str>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    path: PathBuf,
+    options: LockDirBuilder,
+    folder: RwLock<Arc<Folder>>,
+    pub(crate) registry: Registry,
+    pub(crate) lines: Lines,
+}
+
+impl LockDir {
+    /// Opens a folder with the defaults of [`LockDirBuilder`], and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Refuses folders in which locks would not be safe; see [`OpenError`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(path).open()
+    }
+
+    /// Opens a folder in another way than the default one.
+    pub fn builder(path: impl Into<PathBuf>) -> LockDirBuilder {
+        LockDirBuilder {
+            path: path.into(),
+            holder_id: None,
+            default_timeout: None,
+            network_fs: NetworkFs::Refuse,
+            shared_folder: false,
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
+    /// The name that this process gives itself in records.
+    pub fn holder_id(&self) -> &str {
+        &self.holder_id
+    }
+
+    /// The same locks, acquired under another name: that of one worker of many, say.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::HolderId`].
+    pub fn with_holder_id(&self, holder_id: &str) -> Result<Self, OpenError> {
+        Ok(Self { holder_id: check_holder(holder_id)?, ..self.clone() })
+    }
+
+    /// The same locks, meant to be held for at most another time; `None` is for ever.
+    pub fn with_timeout(&self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// Releases a lock whose guard is elsewhere, if this process holds it under that name.
+    ///
+    /// The guard then does nothing any more. Whoever has the guard rather drops it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReleaseError::NotHeld`], [`ReleaseError::NotHolder`], and those of
+    /// [`TaskLock::release`](crate::TaskLock::release).
+    pub fn release(&self, key: &str, holder_id: &str) -> Result<(), ReleaseError> {
+        let not_held = || ReleaseError::NotHeld { key: key.to_owned() };
+        let name = file_name(key).map_err(|_| not_held())?;
+        let held = self.shared.registry.get(&name).ok_or_else(not_held)?;
+        let holder = held.info().holder_id;
+        if holder != holder_id {
+            let (key, asked) = (key.to_owned(), holder_id.to_owned());
+            return Err(ReleaseError::NotHolder { key, holder_id: holder, asked });
+        }
+        self.shared.let_go(&held)
+    }
+}
+
+/// Whether locks may be kept on a network file system, or on FUSE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkFs {
+    /// Such a folder is refused.
+    #[default]
+    Refuse,
+    /// The caller knows that its server's `flock` excludes all clients and does not hang.
+    Allow,
+}
+
+/// How to open a [`LockDir`].
+///
+/// | option | default |
+/// |---|---|
+/// | [`holder_id`](Self::holder_id) | `pid-` and the number of the process |
+/// | [`default_timeout`](Self::default_timeout) | none: no lock is ever overdue |
+/// | [`network_fs`](Self::network_fs) | refused |
+/// | [`allow_shared_folder`](Self::allow_shared_folder) | no |
+#[derive(Debug, Clone)]
+#[must_use = "nothing is opened before `open`"]
+pub struct LockDirBuilder {
+    path: PathBuf,
+    holder_id: Option<String>,
+    default_timeout: Option<Duration>,
+    network_fs: NetworkFs,
+    shared_folder: bool,
+}
+
+impl LockDirBuilder {
+    /// The name that this process gives itself in records: 1 to 80 bytes.
+    pub fn holder_id(mut self, holder_id: impl Into<String>) -> Self {
+        self.holder_id = Some(holder_id.into());
+        self
+    }
+
+    /// How long a lock is meant to be held at most. Nothing but a report happens after it.
+    pub fn default_timeout(mut self, timeout: Duration) -> Self {
+        self.default_timeout = Some(timeout);
+        self
+    }
+
+    /// Whether the folder may be on a network file system.
+    pub fn network_fs(mut self, network_fs: NetworkFs) -> Self {
+        self.network_fs = network_fs;
+        self
+    }
+
+    /// Accepts a folder that belongs to another user, or that others can write to. They can take
+    /// the locks away.
+    pub fn allow_shared_folder(mut self, allow: bool) -> Self {
+        self.shared_folder = allow;
+        self
+    }
+
+    /// Opens the folder, and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Refuses folders in which locks would not be safe; see [`OpenError`].
+    pub fn open(self) -> Result<LockDir, OpenError> {
+        let holder_id = match &self.holder_id {
+            Some(holder_id) => check_holder(holder_id)?,
+            None => format!("pid-{}", std::process::id()).into(),
+        };
+        // Absolute, because the current folder may change; with its symbolic links, because the
+        // path that others use is the one that must lead to our files.
+        let path = std::path::absolute(&self.path).map_err(|e| io_error(&self.path, e))?;
+        let folder = RwLock::new(Arc::new(self.open_folder(&path)?));
+        let (registry, lines) = (Registry::default(), Lines::default());
+        let timeout = self.default_timeout;
+        let shared = Arc::new(Shared { path, options: self, folder, registry, lines });
+        Ok(LockDir { shared, holder_id, timeout })
+    }
+
+    fn open_folder(&self, path: &Path) -> Result<Folder, OpenError> {
+        let folder = match Folder::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                sys::create_folder(path).and_then(|()| Folder::open(path))
+            }
+            other => other,
+        }
+        .map_err(|e| io_error(path, e))?;
+
+        if !self.shared_folder {
+            folder.check_owner(path)?;
+        }
+        if self.network_fs == NetworkFs::Refuse {
+            let kind = folder.network_kind().map_err(|e| io_error(path, e))?;
+            if let Some(kind) = kind {
+                return Err(OpenError::NetworkFileSystem { path: path.into(), kind });
+            }
+        }
+        let found = write_once(&folder, FORMAT_FILE, FORMAT).map_err(|e| io_error(path, e))?;
+        if found != FORMAT.as_bytes() {
+            let found = String::from_utf8_lossy(&found).trim().chars().take(80).collect();
+            return Err(OpenError::Format { path: path.into(), found, known: FORMAT.trim() });
+        }
+        write_once(&folder, IGNORE_FILE, "*\n").map_err(|e| io_error(path, e))?;
+        Ok(folder)
+    }
+}
+
+impl Shared {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(crate) fn folder(&self) -> Arc<Folder> {
+        Arc::clone(&self.folder.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The folder that has our path now: another one than before if ours was removed or replaced.
+    pub(crate) fn folder_again(&self) -> Result<Arc<Folder>, OpenError> {
+        let mut folder = self.folder.write().unwrap_or_else(PoisonError::into_inner);
+        let at_path = sys::id_at(&self.path, true).map_err(|e| io_error(&self.path, e))?;
+        if at_path != Some(folder.id().map_err(|e| io_error(&self.path, e))?) {
+            *folder = Arc::new(self.options.open_folder(&self.path)?);
+        }
+        Ok(Arc::clone(&folder))
+    }
+}
+
+fn check_holder(holder_id: &str) -> Result<Arc<str>, OpenError> {
+    let good = (1..=MAX_HOLDER).contains(&holder_id.len());
+    if !good || holder_id.chars().any(char::is_control) {
+        return Err(OpenError::HolderId { holder_id: holder_id.to_owned() });
+    }
+    Ok(holder_id.into())
+}
+
+/// Gives a file this content unless it has one, and returns what it has.
+///
+/// The file is locked meanwhile, so that nobody reads half of it, and a process that dies between
+/// making and writing leaves an empty file to the next.
+fn write_once(folder: &Folder, name: &str, content: &str) -> io::Result<Vec<u8>> {
+    let locked = Locked::wait(folder.open_or_create(name)?)?;
+    let mut block = [0; crate::record::LEN];
+    let found = sys::read_block(locked.file(), &mut block)?;
+    if !found.is_empty() {
+        return Ok(found.to_vec());
+    }
+    sys::write_block(locked.file(), content.as_bytes())?;
+    Ok(content.into())
+}
+
+fn io_error(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Io { path: path.into(), source }
+}

@@ -1,0 +1,274 @@
+//! What can go wrong with locks. That a lock is held is not among it.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::{LockStatus, time::Span};
+
+/// Why a string cannot be a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key is empty.
+    #[error("a lock's key cannot be empty")]
+    Empty,
+    /// The key is too long.
+    #[error("a lock's key has at most {max} bytes, this one has {len}", max = crate::name::MAX_KEY)]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The key has a control character.
+    #[error("lock key {key:?} has a control character")]
+    ControlCharacter {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Why a folder cannot be used for locks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder belongs to somebody else, who could take the locks away.
+    #[error(
+        "lock folder '{path}' belongs to user {owner}, not to user {user} who runs this program; \
+         use a folder of your own"
+    )]
+    ForeignOwner {
+        /// The folder.
+        path: PathBuf,
+        /// The user it belongs to.
+        owner: u32,
+        /// The user of this process.
+        user: u32,
+    },
+    /// Other users may write to the folder, and so take the locks away.
+    #[error(
+        "other users can write to lock folder '{path}' (mode {mode:03o}); \
+         run `chmod go-w` on it, or use a folder of your own"
+    )]
+    WritableByOthers {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The folder is on a file system whose locks may not hold, or may hang.
+    #[error(
+        "lock folder '{path}' is on {kind}, where file locks may fail to exclude others or hang; \
+         use a folder on a local disk"
+    )]
+    NetworkFileSystem {
+        /// The folder.
+        path: PathBuf,
+        /// The kind of file system.
+        kind: &'static str,
+    },
+    /// The folder is used in a way that this version does not know.
+    #[error("lock folder '{path}' has format {found:?}, this program knows {known:?}")]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// What its `.lockdir` says.
+        found: String,
+        /// What it would have to say.
+        known: &'static str,
+    },
+    /// The holder's name cannot be written to a record.
+    #[error(
+        "holder id {holder_id:?} must have 1 to {max} bytes and no control character",
+        max = crate::dir::MAX_HOLDER
+    )]
+    HolderId {
+        /// The name.
+        holder_id: String,
+    },
+    /// The system refused.
+    #[error("could not use lock folder '{path}'")]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a lock could not be had, other than that somebody holds it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// The key is impossible.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The time that the caller gave was over, and somebody still held the lock.
+    #[error("{status}; gave up after {}", Span(*waited))]
+    TimedOut {
+        /// Who held it.
+        status: Box<LockStatus>,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The name is taken by something that cannot be a lock, such as a symbolic link.
+    #[error("'{path}' is {what}, not a lock file; move it away")]
+    NotALock {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The disk is full. Nothing is held.
+    #[error("no space left to write lock file '{path}'")]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder is gone and could not be made again.
+    #[error("lock folder was removed or replaced")]
+    Folder(#[source] OpenError),
+    /// The file at the path was another one each time we looked.
+    #[error(
+        "lock file '{path}' is replaced all the time; does something else delete files there, \
+         or does the file system not keep inode numbers?"
+    )]
+    Unstable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("could not lock '{path}'")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AcquireError {
+    /// Whether the same call may succeed later without anybody mending anything.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+}
+
+/// Why a lock was not released by name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// This process does not hold the lock through this folder handle.
+    #[error("task {key} is not held by this process")]
+    NotHeld {
+        /// The key.
+        key: String,
+    },
+    /// This process holds the lock, but under another name.
+    #[error("task {key} is held by {holder_id}, not by {asked}")]
+    NotHolder {
+        /// The key.
+        key: String,
+        /// Who holds it.
+        holder_id: String,
+        /// Who asked.
+        asked: String,
+    },
+    /// The lock is released, but its record could not be changed: it still names the holder.
+    #[error("released task {key}, but could not say so in its record")]
+    Record {
+        /// The key.
+        key: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused to unlock. The file is closed, which unlocks it too, unless a child
+    /// process has it.
+    #[error("could not unlock task {key}")]
+    Unlock {
+        /// The key.
+        key: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a lock that was acquired protects nothing any more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LostError {
+    /// It was released through [`LockDir::release`](crate::LockDir::release).
+    #[error("task {key} was released")]
+    Released {
+        /// The key.
+        key: String,
+    },
+    /// This is a forked child; the lock is its parent's.
+    #[error("task {key} is held by process {pid}, of which this is a fork")]
+    Forked {
+        /// The key.
+        key: String,
+        /// The process that holds it.
+        pid: u32,
+    },
+    /// The file or its folder was removed or replaced, so that others can lock the new one.
+    #[error("lock folder '{path}' or the lock file of task {key} in it was removed or replaced")]
+    LockDirReplaced {
+        /// The key.
+        key: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The system would not say.
+    #[error("could not check the lock of task {key}")]
+    Io {
+        /// The key.
+        key: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a note was not written. The one before it stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoteError {
+    /// The note is too long.
+    #[error("a note has at most {max} bytes, this one has {len}", max = crate::TaskLock::MAX_NOTE)]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The lock is not held any more.
+    #[error(transparent)]
+    Lost(#[from] LostError),
+    /// The system refused.
+    #[error("could not write a note to the lock of task {key}")]
+    Io {
+        /// The key.
+        key: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why locks could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// The key is impossible.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The system refused.
+    #[error("could not read '{path}'")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}

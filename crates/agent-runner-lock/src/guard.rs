@@ -1,0 +1,211 @@
+//! The guard of a lock that is held.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    LockInfo, LostError, NoteError, ReleaseError,
+    dir::Shared,
+    record::{Block, State},
+    sys::{self, Locked},
+};
+
+/// A lock that this process holds until the guard is released or dropped.
+///
+/// When the process dies, however that happens, the kernel releases the lock at once.
+///
+/// A forked child that inherits the guard does not hold the lock: there the guard does nothing.
+#[must_use = "the lock is released as soon as its guard is dropped"]
+pub struct TaskLock {
+    shared: Arc<Shared>,
+    held: Arc<Held>,
+}
+
+impl TaskLock {
+    /// The longest note in bytes.
+    pub const MAX_NOTE: usize = 150;
+
+    pub(crate) fn new(shared: Arc<Shared>, held: Arc<Held>) -> Self {
+        Self { shared, held }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &str {
+        &self.held.key
+    }
+
+    /// A number that is higher than that of every earlier holder of the key.
+    ///
+    /// Send it along with what you write elsewhere: a store that remembers the highest one it saw
+    /// can refuse a holder that does not know yet that it lost the lock.
+    pub fn token(&self) -> u64 {
+        self.held.token
+    }
+
+    /// What the record says of this holder.
+    pub fn info(&self) -> LockInfo {
+        self.held.info()
+    }
+
+    /// The record of the holder before, if it died without releasing the lock.
+    ///
+    /// So a rescuer learns who died, and reads the note that the dead holder left.
+    pub fn previous(&self) -> Option<&LockInfo> {
+        self.held.previous.as_ref()
+    }
+
+    /// Writes a word into the record, for people and for who takes over if this process dies: a
+    /// process group to kill, a branch, what is going on. It replaces the note before.
+    ///
+    /// # Errors
+    ///
+    /// A note of more than [`TaskLock::MAX_NOTE`] bytes is refused rather than cut, because a cut
+    /// one can mean something else.
+    pub fn set_note(&self, note: &str) -> Result<(), NoteError> {
+        if note.len() > Self::MAX_NOTE {
+            return Err(NoteError::TooLong { len: note.len() });
+        }
+        let mut grip = self.held.grip();
+        let locked = self.held.locked(&grip)?;
+        let info = LockInfo { note: Some(note.to_owned()), ..grip.info.clone() };
+        let block = Block::held(&info);
+        sys::write_block(locked.file(), block.as_bytes())
+            .map_err(|source| NoteError::Io { key: self.key().to_owned(), source })?;
+        (grip.info, grip.block) = (info, block);
+        Ok(())
+    }
+
+    /// Checks that the lock still excludes others: that its path still names the file which is
+    /// locked.
+    ///
+    /// It does, unless something that does not follow the protocol removed or replaced the file
+    /// or its folder (`git clean -fdx`, `rm -rf`). No file lock can prevent that.
+    ///
+    /// # Errors
+    ///
+    /// Says what became of it. The guard can still be released.
+    pub fn check(&self) -> Result<(), LostError> {
+        let key = || self.key().to_owned();
+        let grip = self.held.grip();
+        let locked = self.held.locked(&grip)?;
+        let named = sys::found(locked.file()).and_then(|found| {
+            Ok(sys::id_at(&self.shared.path_of(&self.held.name), false)? == Some(found.id))
+        });
+        match named {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                Err(LostError::LockDirReplaced { key: key(), path: self.shared.path().to_owned() })
+            }
+            Err(source) => Err(LostError::Io { key: key(), source }),
+        }
+    }
+
+    /// Releases the lock and says whether that worked.
+    ///
+    /// # Errors
+    ///
+    /// In each case the lock is not this guard's any more.
+    pub fn release(self) -> Result<(), ReleaseError> {
+        self.shared.let_go(&self.held)
+    }
+}
+
+impl Drop for TaskLock {
+    fn drop(&mut self) {
+        // Who wants to know calls `release`.
+        self.shared.let_go(&self.held).ok();
+    }
+}
+
+impl fmt::Debug for TaskLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskLock")
+            .field("key", &self.held.key)
+            .field("token", &self.held.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A lock that this process holds, known to its guard and to the registry.
+#[derive(Debug)]
+pub(crate) struct Held {
+    key: String,
+    name: String,
+    token: u64,
+    /// The process that acquired it. A forked child has another number.
+    pid: u32,
+    previous: Option<LockInfo>,
+    grip: Mutex<Grip>,
+}
+
+#[derive(Debug)]
+struct Grip {
+    /// `None` once released.
+    locked: Option<Locked>,
+    info: LockInfo,
+    block: Block,
+}
+
+impl Held {
+    pub(crate) fn new(
+        name: String,
+        locked: Locked,
+        info: LockInfo,
+        block: Block,
+        previous: Option<LockInfo>,
+    ) -> Self {
+        Self {
+            key: info.key.clone(),
+            name,
+            token: info.token,
+            pid: info.pid,
+            previous,
+            grip: Mutex::new(Grip { locked: Some(locked), info, block }),
+        }
+    }
+
+    pub(crate) fn info(&self) -> LockInfo {
+        self.grip().info.clone()
+    }
+
+    /// Whether this process acquired it, rather than the one that it was forked from.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    fn grip(&self) -> MutexGuard<'_, Grip> {
+        self.grip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked<'a>(&self, grip: &'a Grip) -> Result<&'a Locked, LostError> {
+        if !self.is_ours() {
+            return Err(LostError::Forked { key: self.key.clone(), pid: self.pid });
+        }
+        grip.locked.as_ref().ok_or_else(|| LostError::Released { key: self.key.clone() })
+    }
+}
+
+impl Shared {
+    /// Releases a lock; does nothing if that was done before.
+    pub(crate) fn let_go(&self, held: &Held) -> Result<(), ReleaseError> {
+        let mut grip = held.grip();
+        let Some(locked) = grip.locked.take() else {
+            return Ok(());
+        };
+        let key = || held.key.clone();
+        if !held.is_ours() {
+            locked.abandon();
+            return Err(ReleaseError::NotHeld { key: key() });
+        }
+        grip.block.set_state(State::Free);
+        let written = sys::write_block(locked.file(), grip.block.as_bytes());
+        // Before the kernel lets others in: a later holder's entry must find the place empty.
+        self.registry.leave(&held.name, held);
+        let unlocked = locked.unlock();
+        self.lines.call_first(&held.name);
+        unlocked.map_err(|source| ReleaseError::Unlock { key: key(), source })?;
+        written.map_err(|source| ReleaseError::Record { key: key(), source })
+    }
+}

@@ -1,0 +1,170 @@
+//! The record in a lock file: one block of fixed length, written in place while the lock is held.
+//!
+//! ```text
+//! byte 0    a blank, because Windows locks this byte against reading
+//! byte 1    {"v":1,"state":"held","token":1795462894123456,"task_id":"42",…,"check":"0f…"}
+//!           blanks
+//! last      a newline
+//! ```
+//!
+//! `check` covers everything before it, so that a torn, cut or foreign block is told from a record.
+//! A block that is not a record says nothing: neither that the lock is free nor that it is held.
+
+use crate::LockInfo;
+
+/// The length of a record.
+///
+/// The longest key, holder, host and note fit even if JSON needs six bytes for each of the note's.
+/// A file never gets shorter or longer: truncating costs 60 times as much as writing in place on
+/// ext4, which flushes such a file when it is closed.
+pub const LEN: usize = 2048;
+
+const HEAD: &str = r#" {"v":1,"state":""#;
+const TOKEN: &str = r#"","token":"#;
+const CHECK: &str = r#","check":""#;
+const TAIL: &str = r#""}"#;
+const STATE: std::ops::Range<usize> = HEAD.len()..HEAD.len() + 4;
+
+/// What a record says of its lock. The kernel may know better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was not released since it was written.
+    Held,
+    /// It was released.
+    Free,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What it says of its lock.
+    pub state: State,
+    /// What it says of its holder.
+    pub info: LockInfo,
+}
+
+/// Reads a record. `None` for anything that was not written whole by [`Block::held`] and
+/// [`Block::set_state`].
+pub fn parse(block: &[u8]) -> Option<Record> {
+    let state = peek(block)?.state;
+    let info = serde_json::from_slice(block.trim_ascii()).ok()?;
+    Some(Record { state, info })
+}
+
+/// The part of a record that every acquirer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peek {
+    pub(crate) state: State,
+    pub(crate) token: u64,
+}
+
+/// Reads the part of a record that every acquirer needs, after checking the whole of it.
+pub(crate) fn peek(block: &[u8]) -> Option<Peek> {
+    let text = block.trim_ascii_end();
+    let (body, tail) = text.split_at_checked(text.len().checked_sub(tail_len())?)?;
+    if tail != seal(body).as_slice() {
+        return None;
+    }
+    let state = match body.strip_prefix(HEAD.as_bytes())?.get(..4)? {
+        b"held" => State::Held,
+        b"free" => State::Free,
+        _ => return None,
+    };
+    let token = body.get(STATE.end..)?.strip_prefix(TOKEN.as_bytes())?;
+    let end = token.iter().position(|byte| !byte.is_ascii_digit())?;
+    let token = std::str::from_utf8(&token[..end]).ok()?.parse().ok()?;
+    // A store keeps tokens in a signed column; one over that is not ours.
+    i64::try_from(token).is_ok().then_some(Peek { state, token })
+}
+
+/// A record as it is written.
+#[derive(Debug, Clone)]
+pub struct Block {
+    bytes: Box<[u8]>,
+    /// Where the check begins.
+    body: usize,
+}
+
+impl Block {
+    /// The record of a lock that is held.
+    ///
+    /// # Panics
+    ///
+    /// When the texts in `info` are longer than this crate lets them be.
+    pub fn held(info: &LockInfo) -> Self {
+        let mut bytes = Vec::with_capacity(LEN);
+        bytes.extend_from_slice(HEAD.as_bytes());
+        bytes.extend_from_slice(State::Held.word().as_bytes());
+        bytes.extend_from_slice(br#"","#);
+        let fields = bytes.len();
+        serde_json::to_writer(&mut bytes, info).expect("a record has nothing that JSON cannot say");
+        bytes.remove(fields); // The brace that opens the fields; ours is open already.
+        bytes.pop();
+        let body = bytes.len();
+        assert!(body + tail_len() < LEN, "a record of {body} bytes does not fit its block");
+        bytes.resize(LEN - 1, b' ');
+        bytes.push(b'\n');
+        let mut block = Self { bytes: bytes.into(), body };
+        block.seal();
+        block
+    }
+
+    /// Changes what it says of its lock.
+    pub fn set_state(&mut self, state: State) {
+        self.bytes[STATE].copy_from_slice(state.word().as_bytes());
+        self.seal();
+    }
+
+    /// The whole block.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn seal(&mut self) {
+        let seal = seal(&self.bytes[..self.body]);
+        self.bytes[self.body..self.body + seal.len()].copy_from_slice(&seal);
+    }
+}
+
+const fn tail_len() -> usize {
+    CHECK.len() + 16 + TAIL.len()
+}
+
+/// The end of a record: its check, and what closes the object.
+fn seal(body: &[u8]) -> [u8; tail_len()] {
+    let mut seal = [0; tail_len()];
+    let (check, rest) = seal.split_at_mut(CHECK.len());
+    let (digits, tail) = rest.split_at_mut(16);
+    check.copy_from_slice(CHECK.as_bytes());
+    tail.copy_from_slice(TAIL.as_bytes());
+    let sum = checksum(body);
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(sum >> (4 * place) & 15) as usize];
+    }
+    seal
+}
+
+/// A checksum against accidents, not against forgers: eight bytes a step, rotate, xor, multiply
+/// (the step of Firefox's hash), and the length, so that zeros at the end count.
+fn checksum(body: &[u8]) -> u64 {
+    let mut sum = body.len() as u64;
+    for chunk in body.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        sum = (sum.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    sum ^ (sum >> 32)
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

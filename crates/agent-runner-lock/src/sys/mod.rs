@@ -1,0 +1,149 @@
+//! What differs between systems: folders, files, their identity, and this process.
+//!
+//! `unix.rs` and `windows.rs` have the same signatures. The kernel's lock itself is `fd-lock`'s on
+//! all of them.
+
+use std::{
+    fs::File,
+    io, mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use fd_lock::RwLock;
+
+use crate::LockInfo;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use self::unix as system;
+#[cfg(windows)]
+use self::windows as system;
+
+pub(crate) use self::system::{
+    CAN_REMOVE_HELD, FileId, Folder, absent_or_other, create_folder, id_at, not_a_lock, read_block,
+    write_block,
+};
+
+/// What is there to know of an open file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) id: FileId,
+    pub(crate) has_other_names: bool,
+    pub(crate) is_file: bool,
+    /// When it was last written; `None` if that is not known.
+    pub(crate) modified: Option<std::time::SystemTime>,
+}
+
+/// Looks at an open file.
+pub(crate) fn found(file: &File) -> io::Result<Found> {
+    system::found(file)
+}
+
+/// A file that is locked until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Locked(Option<File>);
+
+impl Locked {
+    /// Locks a file if nobody has it, or gives it back.
+    pub(crate) fn try_new(file: File) -> io::Result<Result<Self, File>> {
+        let taken = granted(|| RwLock::new(&file).try_write().map(mem::forget))?;
+        Ok(if taken { Ok(Self(Some(file))) } else { Err(file) })
+    }
+
+    /// Locks a file when its turn has come in the kernel's queue.
+    pub(crate) fn wait(file: File) -> io::Result<Self> {
+        granted(|| RwLock::new(&file).write().map(mem::forget))?;
+        Ok(Self(Some(file)))
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &File {
+        self.0.as_ref().expect("it is there until it is unlocked")
+    }
+
+    /// Unlocks and closes.
+    pub(crate) fn unlock(mut self) -> io::Result<()> {
+        self.0.take().as_ref().map_or(Ok(()), system::unlock)
+    }
+
+    /// Closes without unlocking, in a process that shares the lock but does not own it.
+    pub(crate) fn abandon(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if let Some(file) = self.0.take() {
+            // Closing is the second best, and done in any case.
+            system::unlock(&file).ok();
+        }
+    }
+}
+
+/// Does something while nobody holds a file's lock; `None` if somebody does.
+///
+/// It takes the lock shared meanwhile, so that who asks for it then is refused: keep it short.
+pub(crate) fn while_free<T>(file: &File, act: impl FnOnce() -> T) -> io::Result<Option<T>> {
+    let lock = RwLock::new(file);
+    let mut guard = None;
+    let granted = granted(|| lock.try_read().map(|shared| guard = Some(shared)))?;
+    let done = granted.then(act);
+    drop(guard);
+    Ok(done)
+}
+
+/// Keeps a shared lock on a folder as long as it is open, so that systemd-tmpfiles leaves it alone.
+pub(crate) fn keep_folder(folder: &File) {
+    // Best effort: who cleans the folder at this moment is met again at the next acquire.
+    granted(|| RwLock::new(folder).try_read().map(mem::forget)).ok();
+}
+
+/// Whether a request for a lock was granted. Signals do not count as an answer.
+fn granted(mut ask: impl FnMut() -> io::Result<()>) -> io::Result<bool> {
+    loop {
+        match ask() {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Who this process is, beyond its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) start_time: Option<u64>,
+    pub(crate) pid_ns: Option<u64>,
+    pub(crate) boot_id: Option<String>,
+    pub(crate) host: String,
+}
+
+impl Process {
+    /// This process. Read once, and again in a forked child.
+    pub(crate) fn now() -> Arc<Self> {
+        static NOW: Mutex<Option<Arc<Process>>> = Mutex::new(None);
+
+        let pid = std::process::id();
+        let mut now = NOW.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*now {
+            Some(process) if process.pid == pid => Arc::clone(process),
+            _ => Arc::clone(now.insert(Arc::new(system::process(pid)))),
+        }
+    }
+
+    /// Whether a record is this process's.
+    pub(crate) fn wrote(&self, info: &LockInfo) -> bool {
+        self.pid == info.pid
+            && self.start_time == info.start_time
+            && self.pid_ns == info.pid_ns
+            && self.boot_id == info.boot_id
+            && self.host == info.host
+    }
+}
