@@ -1,0 +1,273 @@
+//! The fields of a task as people write them, and the pairs of name and value that every format
+//! is read into first.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::error::{BacklogErrorKind, Place, Problem};
+
+/// A field of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Field {
+    Id,
+    Title,
+    Prompt,
+    Command,
+    Priority,
+    DependsOn,
+    Locks,
+    Tags,
+    MaxAttempts,
+    Timeout,
+    IdleTimeout,
+    Verify,
+    NotBefore,
+    Payload,
+}
+
+impl Field {
+    pub(super) const ALL: [Self; 14] = [
+        Self::Id,
+        Self::Title,
+        Self::Prompt,
+        Self::Command,
+        Self::Priority,
+        Self::DependsOn,
+        Self::Locks,
+        Self::Tags,
+        Self::MaxAttempts,
+        Self::Timeout,
+        Self::IdleTimeout,
+        Self::Verify,
+        Self::NotBefore,
+        Self::Payload,
+    ];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Title => "title",
+            Self::Prompt => "prompt",
+            Self::Command => "command",
+            Self::Priority => "priority",
+            Self::DependsOn => "depends_on",
+            Self::Locks => "locks",
+            Self::Tags => "tags",
+            Self::MaxAttempts => "max_attempts",
+            Self::Timeout => "timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::Verify => "verify",
+            Self::NotBefore => "not_before",
+            Self::Payload => "payload",
+        }
+    }
+
+    /// The field of that name, or of one of the two other names that are accepted.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "description" => Some(Self::Prompt),
+            "attempts" => Some(Self::MaxAttempts),
+            _ => Self::ALL.into_iter().find(|field| field.as_str() == name),
+        }
+    }
+
+    /// The field that somebody who wrote `name` probably meant.
+    pub(super) fn resembling(name: &str) -> Option<Self> {
+        let name = name.trim().to_lowercase().replace([' ', '-'], "_");
+        synonym(&name).or_else(|| {
+            Self::ALL
+                .into_iter()
+                .map(|field| (strsim::osa_distance(&name, field.as_str()), field))
+                .filter(|&(distance, field)| distance <= field.as_str().len().max(3) / 3)
+                .min_by_key(|&(distance, _)| distance)
+                .map(|(_, field)| field)
+        })
+    }
+
+    /// Whether it holds a list of words.
+    pub(super) const fn is_list(self) -> bool {
+        matches!(self, Self::DependsOn | Self::Locks | Self::Tags)
+    }
+}
+
+/// Names that other tools use.
+fn synonym(name: &str) -> Option<Field> {
+    Some(match name {
+        "key" | "number" | "task_id" => Field::Id,
+        "name" | "summary" | "subject" => Field::Title,
+        "task" | "text" | "body" | "content" | "instructions" | "message" => Field::Prompt,
+        "cmd" | "run" | "script" | "shell" => Field::Command,
+        "after" | "needs" | "deps" | "requires" | "blocked_by" | "dependencies" => Field::DependsOn,
+        "resources" | "mutex" => Field::Locks,
+        "labels" | "label" => Field::Tags,
+        "retries" | "max_retries" | "tries" => Field::MaxAttempts,
+        "check" | "test" | "validate" => Field::Verify,
+        "start" | "start_at" | "run_at" | "scheduled_at" => Field::NotBefore,
+        "data" | "meta" | "metadata" | "extra" | "input" => Field::Payload,
+        _ => return None,
+    })
+}
+
+/// A name as it stands in a backlog.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Name {
+    Known(Field),
+    Unknown(String),
+}
+
+impl Name {
+    pub(super) fn new(name: &str) -> Self {
+        Field::named(name).map_or_else(|| Self::Unknown(name.to_owned()), Self::Known)
+    }
+
+    pub(super) fn known(self) -> Result<Field, Problem> {
+        match self {
+            Self::Known(field) => Ok(field),
+            Self::Unknown(field) => {
+                let hint = match Field::resembling(&field) {
+                    Some(meant) => format!("did you mean `{}`?", meant.as_str()),
+                    None => format!("the fields are {}", Field::ALL.map(Field::as_str).join(", ")),
+                };
+                Err(Problem::new(BacklogErrorKind::UnknownField { field }).hint(hint))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl Visitor<'_> for NameVisitor {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Name, E> {
+                Ok(Name::new(name))
+            }
+        }
+        deserializer.deserialize_identifier(NameVisitor)
+    }
+}
+
+/// One field of one task.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: Name,
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// A task before its fields were looked at.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) place: Place,
+    pub(super) entries: Vec<Entry>,
+    /// Whether it is ticked off already.
+    pub(super) done: bool,
+}
+
+impl Draft {
+    pub(super) fn new(place: Place, entries: Vec<Entry>) -> Self {
+        Self { place, entries, done: false }
+    }
+
+    /// A task that is nothing but its prompt.
+    pub(super) fn of_prompt(place: Place, prompt: impl Into<String>) -> Self {
+        let value = Value::String(prompt.into());
+        Self::new(place, vec![Entry { name: Name::Known(Field::Prompt), value, place }])
+    }
+}
+
+/// What stands where a task should be, with its values as the format's `V`.
+#[derive(Debug)]
+pub(super) enum Item<V> {
+    Fields(Vec<(Name, V)>),
+    /// Text alone is a prompt.
+    Prompt(String),
+    Other(&'static str),
+}
+
+impl<V> Item<V> {
+    /// Makes a draft, with `value` to look at each value.
+    pub(super) fn into_draft(
+        self,
+        place: Place,
+        mut value: impl FnMut(V) -> Result<(Value, Place), Problem>,
+    ) -> Result<Draft, Problem> {
+        match self {
+            Self::Prompt(prompt) => Ok(Draft::of_prompt(place, prompt)),
+            Self::Fields(fields) => {
+                let mut entries = Vec::with_capacity(fields.len());
+                for (name, raw) in fields {
+                    let (value, place) = value(raw)?;
+                    entries.push(Entry { name, value, place });
+                }
+                Ok(Draft::new(place, entries))
+            }
+            Self::Other(found) => {
+                Err(Problem::new(BacklogErrorKind::Unexpected { expected: "a task", found })
+                    .at(place)
+                    .hint("a task is an object with fields, or its prompt as text"))
+            }
+        }
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Item<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemVisitor(std::marker::PhantomData))
+    }
+}
+
+struct ItemVisitor<V>(std::marker::PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for ItemVisitor<V> {
+    type Value = Item<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<V>, A::Error> {
+        let mut fields = Vec::with_capacity(4);
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Item::Fields(fields))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Item<V>, E> {
+        Ok(Item::Prompt(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Item<V>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Item::Other("a list"))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Item<V>, E> {
+        Ok(Item::Other("true or false"))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Item<V>, E> {
+        Ok(Item::Other("a number"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Item<V>, E> {
+        Ok(Item::Other("a number"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Item<V>, E> {
+        Ok(Item::Other("a number"))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Item<V>, E> {
+        Ok(Item::Other("nothing"))
+    }
+}
