@@ -1,0 +1,135 @@
+//! A key with what belongs to it, and the variables that carry it.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::ApiKey;
+
+/// A key and where it is used.
+#[derive(Clone)]
+pub struct Credential {
+    /// A name for people and reports, such as `ANTHROPIC_API_KEY_2`. Never the secret.
+    pub label: String,
+    /// Whose key it is: `anthropic`, `openai`, `gemini` or any other word.
+    pub provider: String,
+    /// The secret.
+    pub key: ApiKey,
+    /// Where to send requests; `None` leaves it to the client.
+    pub base_url: Option<String>,
+    /// The model to ask for; `None` leaves it to the client.
+    pub model: Option<String>,
+}
+
+impl Credential {
+    /// A credential without base URL and model.
+    pub fn new(label: impl Into<String>, provider: impl Into<String>, key: ApiKey) -> Self {
+        Self { label: label.into(), provider: provider.into(), key, base_url: None, model: None }
+    }
+
+    /// Sets where to send requests.
+    pub fn with_base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = Some(base_url.into());
+        self
+    }
+
+    /// Sets the model to ask for.
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Returns what a child process needs: `ANTHROPIC_API_KEY`, and where they are set
+    /// `ANTHROPIC_BASE_URL` and `ANTHROPIC_MODEL`, with the provider's name in capitals.
+    ///
+    /// The values are secrets, base URLs included, since those can carry a password.
+    pub fn environment(&self) -> Vec<(String, SecretString)> {
+        let prefix = prefix(&self.provider);
+        let mut variables = vec![(format!("{prefix}_API_KEY"), self.key.secret().clone())];
+        for (suffix, value) in [("BASE_URL", &self.base_url), ("MODEL", &self.model)] {
+            if let Some(value) = value {
+                variables.push((format!("{prefix}_{suffix}"), SecretString::from(value.as_str())));
+            }
+        }
+        variables
+    }
+
+    /// The base URL without its user and password.
+    pub(crate) fn shown_base_url(&self) -> Option<String> {
+        self.base_url.as_deref().map(without_userinfo)
+    }
+
+    /// Whether both send the same secret to the same place.
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
+        self.provider == other.provider
+            && self.base_url == other.base_url
+            && self.key.expose() == other.key.expose()
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("label", &self.label)
+            .field("provider", &self.provider)
+            .field("key", &self.key)
+            .field("base_url", &self.shown_base_url())
+            .field("model", &self.model)
+            .finish()
+    }
+}
+
+/// Says whether a variable holds a key or a numbered setting of this family, so that a child
+/// process that is lent one key must not inherit it.
+///
+/// For `ANTHROPIC`: `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, and with any number
+/// `ANTHROPIC_API_KEY_7`, `ANTHROPIC_AUTH_TOKEN_7`, `ANTHROPIC_BASE_URL_7`, `ANTHROPIC_MODEL_7`.
+///
+/// # Examples
+///
+/// ```
+/// use agent_runner_credentials::is_key_variable;
+///
+/// assert!(is_key_variable("ANTHROPIC_API_KEY_7", "ANTHROPIC"));
+/// assert!(!is_key_variable("ANTHROPIC_MODEL", "ANTHROPIC"), "a setting of the user's own");
+/// ```
+pub fn is_key_variable(name: &str, prefix: &str) -> bool {
+    let Some(name) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')) else {
+        return false;
+    };
+    match split_number(name) {
+        Some((stem, _)) => matches!(stem, "API_KEY" | "AUTH_TOKEN" | "BASE_URL" | "MODEL"),
+        None => matches!(name, "API_KEY" | "AUTH_TOKEN"),
+    }
+}
+
+/// Picks the [key variables](is_key_variable) of one family from names, such as those to take out
+/// of a child's environment.
+pub fn numbered_variables<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    prefix: &str,
+) -> impl Iterator<Item = &'a str> {
+    names.into_iter().filter(move |name| is_key_variable(name, prefix))
+}
+
+/// Splits `API_KEY_7` into `API_KEY` and `7`.
+pub(crate) fn split_number(name: &str) -> Option<(&str, &str)> {
+    let (stem, number) = name.rsplit_once('_')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then_some((stem, number))
+}
+
+/// The start of a provider's variables: `my-proxy` has `MY_PROXY`.
+fn prefix(provider: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    provider.chars().map(letter).collect()
+}
+
+fn without_userinfo(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! What an answer says about the key.
+
+use std::{fmt, time::Duration};
+
+/// Why a request was refused, as far as it concerns keys.
+///
+/// Waits are durations, counted by the server's own clock where it tells the time, so that no
+/// machine's clock is compared with another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Too many requests or tokens for now: the key rests.
+    RateLimited {
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The service is overloaded: nobody's key, and no other key would help.
+    Overloaded {
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// A quota of a day or longer is used up: the key is spent until the reset.
+    QuotaExhausted {
+        /// When it starts anew; `None` if the server does not say.
+        resets_in: Option<Duration>,
+    },
+    /// There is no money: the key is out until somebody has paid.
+    Billing,
+    /// The key is wrong, revoked or expired: it is out.
+    Unauthorized,
+    /// The key may not do this: it rests for long, and another may do.
+    Forbidden,
+    /// The service refuses this place or this kind of client, whatever the key.
+    Blocked,
+    /// Something that we do not know: the key rests a little and is tried again.
+    Unknown {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl Rejection {
+    /// The kind in a word, for reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Overloaded { .. } => "overloaded",
+            Self::QuotaExhausted { .. } => "quota_exhausted",
+            Self::Billing => "billing",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Blocked => "blocked",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// Whether another key may be better off. Not so for an overload or a blocked place, which
+    /// would only burn one key after the other.
+    #[doc(alias = "should_rotate")]
+    pub const fn is_about_key(self) -> bool {
+        !matches!(self, Self::Overloaded { .. } | Self::Blocked)
+    }
+
+    /// When the server wants to be asked again, if it says so.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after: wait }
+            | Self::Overloaded { retry_after: wait }
+            | Self::QuotaExhausted { resets_in: wait } => wait,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RateLimited { .. } => f.write_str("rate limit reached"),
+            Self::Overloaded { .. } => f.write_str("service overloaded"),
+            Self::QuotaExhausted { .. } => f.write_str("quota used up"),
+            Self::Billing => f.write_str("no credit left, or a billing problem"),
+            Self::Unauthorized => f.write_str("key wrong, revoked or expired"),
+            Self::Forbidden => f.write_str("key not allowed to do this"),
+            Self::Blocked => f.write_str("service refuses this place or client"),
+            Self::Unknown { status } => write!(f, "unknown refusal (status {status})"),
+        }
+    }
+}
