@@ -34,21 +34,14 @@ impl Steps {
 
     /// Prints the summary and turns it into an exit code.
     pub(crate) fn finish(self) -> ExitCode {
+        eprint!("\nchecks: {} passed, {} failed", self.passed, self.failed.len());
+        for (what, names) in [("failed", &self.failed), ("skipped", &self.skipped)] {
+            if !names.is_empty() {
+                eprint!("\n{what}: {}", names.join("; "));
+            }
+        }
         eprintln!();
-        if !self.skipped.is_empty() {
-            eprintln!("skipped: {}", self.skipped.join(", "));
-        }
-        if self.failed.is_empty() {
-            eprintln!("{} checks passed", self.passed);
-            return ExitCode::SUCCESS;
-        }
-        eprintln!(
-            "{} checks passed, {} failed: {}",
-            self.passed,
-            self.failed.len(),
-            self.failed.join(", ")
-        );
-        ExitCode::FAILURE
+        if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
