@@ -6,7 +6,7 @@ use tokio::time::{self, Instant};
 
 use crate::{
     Assignment, Cancelled, Context, End, Failure, Handler, JobError, Stop, WorkerId,
-    contain::{contain, discard},
+    contain::{contain, contained, discard},
     worker::Shared,
 };
 
@@ -17,6 +17,12 @@ pub(crate) struct Attempted<O, E> {
     pub(crate) worker_error: Option<Arc<E>>,
 }
 
+impl<O, E> Attempted<O, E> {
+    const fn of_job(end: End<O, E>) -> Self {
+        Self { end, worker_error: None }
+    }
+}
+
 /// Runs a job to its end, which may be forced.
 pub(crate) async fn attempt<J, S, H: Handler<J>>(
     shared: &Shared<J, S, H>,
@@ -25,7 +31,10 @@ pub(crate) async fn attempt<J, S, H: Handler<J>>(
     assignment: &Assignment<J>,
 ) -> Attempted<H::Output, H::Error> {
     let Shared { handler, settings, .. } = shared;
-    let timeout = handler.timeout(&assignment.job).or(settings.timeout);
+    let timeout = match contained(|| handler.timeout(&assignment.job)) {
+        Ok(timeout) => timeout.or(settings.timeout),
+        Err(message) => return Attempted::of_job(failed(JobError::Panicked { message })),
+    };
     let context = Context {
         worker,
         attempt: assignment.attempt,
@@ -47,7 +56,7 @@ pub(crate) async fn attempt<J, S, H: Handler<J>>(
         }
         (Returned::Nothing, None) => unreachable!("only a cancelled job is dropped"),
     };
-    Attempted { end, worker_error: None }
+    Attempted::of_job(end)
 }
 
 fn failed<O, E>(error: JobError<E>) -> End<O, E> {

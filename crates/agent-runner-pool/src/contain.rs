@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    task::Poll,
 };
 
 /// Runs a future; `Err` is what its panic said.
@@ -13,18 +14,23 @@ use std::{
 pub(crate) async fn contain<F: Future>(mut slot: Pin<&mut Option<F>>) -> Result<F::Output, String> {
     poll_fn(|cx| {
         let future = slot.as_mut().as_pin_mut().expect("a future is discarded after its last poll");
-        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        match contained(|| future.poll(cx)) {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => Err(message(&*payload)).into(),
+            Err(message) => Poll::Ready(Err(message)),
         }
     })
     .await
 }
 
+/// Calls a function; `Err` is what its panic said.
+pub(crate) fn contained<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| message(&*payload))
+}
+
 /// Drops a future that may panic while it is dropped.
 pub(crate) fn discard<F>(mut slot: Pin<&mut Option<F>>) {
     // What it says is lost: the future was given up already.
-    drop(catch_unwind(AssertUnwindSafe(|| slot.set(None))));
+    drop(contained(|| slot.set(None)));
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

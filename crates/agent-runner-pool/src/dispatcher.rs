@@ -1,21 +1,22 @@
 //! The loop that owns a run: it hires workers, tells them when to stop, and knows when all is over.
 
-use std::{any::Any, collections::BTreeMap, panic, sync::Arc};
+use std::{any::Any, mem, panic, sync::Arc};
 
 use tokio::{
     sync::watch,
-    task::{JoinError, JoinSet},
+    task::{self, JoinError, JoinSet},
     time::Instant,
 };
 
 use crate::{
     Ended, Event, Handler, Source, SourceError, Summary, WorkerHealth, WorkerId,
+    builder::MAX_WORKERS,
     signal::Order,
     worker::{Exit, Shared, Worker},
 };
 
 /// What the outside wants of a run: not a queue of commands but the state to reach.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Wishes {
     order: Order,
     workers: usize,
@@ -37,7 +38,7 @@ impl Wishes {
     }
 
     pub(crate) fn set_workers(&mut self, workers: usize) {
-        self.workers = workers;
+        self.workers = workers.min(MAX_WORKERS);
         self.asked += 1;
     }
 }
@@ -55,17 +56,15 @@ where
     let dispatcher = Dispatcher {
         shared,
         wishes,
-        crew: JoinSet::new(),
-        orders: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        crew: Vec::new(),
         hired: 0,
-        vacancies: 0,
         asked: 0,
+        wanted: 0,
+        vacancies: 0,
         order: Order::default(),
         news: Vec::new(),
-        drained: false,
-        retired: Vec::new(),
-        error: None,
-        panic: None,
+        over: Over::default(),
     };
     dispatcher.run().await
 }
@@ -73,16 +72,29 @@ where
 struct Dispatcher<J, S, H: Handler<J>> {
     shared: Arc<Shared<J, S, H>>,
     wishes: watch::Receiver<Wishes>,
-    crew: JoinSet<Exit>,
-    orders: BTreeMap<WorkerId, watch::Sender<Order>>,
+    tasks: JoinSet<Exit>,
+    /// Who works, in the order in which they were hired.
+    crew: Vec<Member>,
     hired: u32,
+    asked: u64,
+    wanted: usize,
     /// Workers to hire as soon as surplus ones have left.
     vacancies: usize,
-    asked: u64,
     order: Order,
-    /// Events that wait for room: at most two, so that a slow reader cannot keep the loop from
-    /// hearing the next wish.
+    /// Events of the loop itself that wait for room: at most two. The loop does not wait with
+    /// them, so that a slow reader cannot keep it from hearing the next wish.
     news: Vec<News>,
+    over: Over,
+}
+
+struct Member {
+    task: task::Id,
+    orders: watch::Sender<Order>,
+}
+
+/// What the workers that left have brought.
+#[derive(Default)]
+struct Over {
     drained: bool,
     retired: Vec<(WorkerId, WorkerHealth)>,
     error: Option<SourceError>,
@@ -97,38 +109,41 @@ where
 {
     async fn run(mut self) -> Summary {
         let shared = Arc::clone(&self.shared);
-        self.hear();
-        while !self.is_over() {
+        loop {
+            self.hear();
+            if self.is_over() {
+                break;
+            }
             let news = self.news.first().copied();
             tokio::select! {
-                Some(exit) = self.crew.join_next() => self.worker_left(exit),
-                // An error means that nobody is left to wish anything, which the drop of the run
-                // has turned into a wish to cancel before.
-                Ok(()) = self.wishes.changed() => self.hear(),
-                () = shared.events.emit(|| news.expect("checked below").into()), if news.is_some() => {
-                    self.news.remove(0);
-                }
+                Some(left) = self.tasks.join_next_with_id() => self.worker_left(left),
+                // An error means that nobody is left to wish for anything. The last wish was then
+                // to cancel, and the workers are on their way home.
+                Ok(()) = self.wishes.changed() => {}
+                () = shared.events.announce(news), if news.is_some() => drop(self.news.remove(0)),
             }
         }
-        for news in std::mem::take(&mut self.news) {
-            shared.events.emit(|| news.into()).await;
+        for news in mem::take(&mut self.news) {
+            shared.events.announce(Some(news)).await;
         }
         self.summary()
     }
 
+    /// Nobody works, and nobody will: unless the run is only paused.
     fn is_over(&self) -> bool {
-        let paused = self.wishes.borrow().workers == 0;
-        self.crew.is_empty() && (self.order.finish || self.drained || !paused)
+        self.crew.is_empty() && (self.wanted > 0 || self.over.drained || self.order.finish)
     }
 
     /// Takes up what is wished now.
     fn hear(&mut self) {
-        let wishes = self.wishes.borrow_and_update().clone();
+        let wishes = *self.wishes.borrow_and_update();
         if wishes.asked != self.asked {
             self.asked = wishes.asked;
-            self.change_crew(wishes.workers);
+            self.wanted = wishes.workers;
+            self.change_crew();
         }
         self.tell_all(wishes.order);
+        self.hire();
     }
 
     /// Passes an order on to all workers, and says so once.
@@ -143,71 +158,67 @@ where
         if before.cancel_by.is_none() && self.order.cancel_by.is_some() {
             self.news.push(News::Cancelling);
         }
-        self.vacancies = 0;
-        for orders in self.orders.values() {
-            orders.send_if_modified(|known| known.tighten(order));
+        for member in &self.crew {
+            member.orders.send_if_modified(|known| known.tighten(order));
         }
     }
 
-    /// Sends the newest workers home, or hires.
-    fn change_crew(&mut self, wanted: usize) {
-        let staying = || self.orders.values().filter(|orders| !orders.borrow().finish);
+    /// Sends the newest workers home, or makes room for more.
+    fn change_crew(&mut self) {
+        let staying = || self.crew.iter().filter(|member| !member.orders.borrow().finish);
         let count = staying().count();
-        for orders in staying().rev().take(count.saturating_sub(wanted)) {
-            orders.send_modify(|order| order.finish = true);
+        for member in staying().rev().take(count.saturating_sub(self.wanted)) {
+            member.orders.send_modify(|order| order.finish = true);
         }
-        self.vacancies = wanted.saturating_sub(count);
-        self.hire(wanted);
+        self.vacancies = self.wanted.saturating_sub(count);
     }
 
-    fn hire(&mut self, wanted: usize) {
-        while self.vacancies > 0 && self.crew.len() < wanted && !self.drained && !self.order.finish
-        {
-            self.vacancies -= 1;
+    /// Fills vacancies, but never has more workers than are wanted.
+    fn hire(&mut self) {
+        if self.over.drained || self.order.finish {
+            self.vacancies = 0;
+        }
+        while self.vacancies > 0 && self.crew.len() < self.wanted {
             let (orders, told) = watch::channel(self.order);
-            let id = WorkerId::new(self.hired);
+            let worker = Worker::new(WorkerId::new(self.hired), Arc::clone(&self.shared), told);
+            let task = self.tasks.spawn(worker.work()).id();
+            self.crew.push(Member { task, orders });
             self.hired += 1;
-            self.orders.insert(id, orders);
-            self.crew.spawn(Worker::new(id, Arc::clone(&self.shared), told).work());
+            self.vacancies -= 1;
         }
     }
 
-    fn worker_left(&mut self, exit: Result<Exit, JoinError>) {
-        self.orders.retain(|_, orders| !orders.is_closed());
-        match exit {
-            Ok(Exit::Told) => {}
-            Ok(Exit::Drained) => self.drained = true,
-            Ok(Exit::Retired(worker, health)) => self.retired.push((worker, health)),
-            Ok(Exit::SourceFailed(error)) => {
-                self.error.get_or_insert(error);
-                self.tell_all(Order { finish: true, cancel_by: None });
-            }
-            Err(error) => {
-                self.panic = self.panic.take().or(error.try_into_panic().ok());
-                self.tell_all(Order { finish: true, cancel_by: None });
-            }
+    fn worker_left(&mut self, left: Result<(task::Id, Exit), JoinError>) {
+        let task = left.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        self.crew.retain(|member| member.task != task);
+        match left.map(|(_, exit)| exit) {
+            Ok(Exit::Told) => return,
+            Ok(Exit::Drained) => return self.over.drained = true,
+            Ok(Exit::Retired(worker, health)) => return self.over.retired.push((worker, health)),
+            Ok(Exit::SourceFailed(error)) => drop(self.over.error.get_or_insert(error)),
+            Err(error) => self.over.panic = error.try_into_panic().ok(),
         }
-        let wanted = self.wishes.borrow().workers;
-        self.hire(wanted);
+        // Something is wrong with the source: the others finish what they have.
+        self.tell_all(Order { finish: true, cancel_by: None });
     }
 
     fn summary(self) -> Summary {
-        if let Some(payload) = self.panic {
+        if let Some(payload) = self.over.panic {
             panic::resume_unwind(payload);
         }
-        let ended = match self.error {
+        let ended = match self.over.error {
             Some(error) => Ended::SourceFailed(error),
-            None if self.drained => Ended::Drained,
+            None if self.over.drained => Ended::Drained,
             None if self.order.finish => Ended::Stopped,
             None => Ended::NoWorkersLeft,
         };
-        Summary { ended, counts: self.shared.board.counts(), retired: self.retired }
+        Summary { ended, counts: self.shared.board.counts(), retired: self.over.retired }
     }
 }
 
 /// What the loop itself has to say.
 #[derive(Debug, Clone, Copy)]
-enum News {
+pub(crate) enum News {
     Stopping,
     Cancelling,
 }

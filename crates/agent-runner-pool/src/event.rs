@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::{End, JobError, WorkerHealth, WorkerId};
+use crate::{End, JobError, WorkerHealth, WorkerId, dispatcher::News};
 
 /// What happened in a run. Events of one job come in their order, and so do those of one worker.
 #[derive(Debug)]
@@ -115,6 +115,13 @@ impl<J, O, E> Events<J, O, E> {
 
     pub(crate) fn are_read(&self) -> bool {
         self.0.as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Says what the dispatcher has to say.
+    pub(crate) async fn announce(&self, news: Option<News>) {
+        if let Some(news) = news {
+            self.emit(|| news.into()).await;
+        }
     }
 
     /// Says how a job ended that did not finish.

@@ -1,16 +1,19 @@
 //! A source in memory.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{self, Instant},
+};
 
-use crate::{Assignment, End, Source, SourceError, Stop, Then, WorkerId, signal::sleep_until};
+use crate::{Assignment, End, Source, SourceError, Stop, Then, WorkerId, signal::after};
 
 /// Jobs in memory, from an iterator that is only asked when a worker wants a job.
 ///
@@ -18,8 +21,9 @@ use crate::{Assignment, End, Source, SourceError, Stop, Then, WorkerId, signal::
 /// themselves: the queue is drained when nothing waits, nothing runs, and it is not
 /// [kept open](Self::keep_open).
 ///
-/// A job whose worker failed goes to the back. One that met a limit, or was cancelled, goes to the
-/// front; after a limit it is handed out again after [`release_delay`](Self::release_delay).
+/// Jobs that come back because their worker failed take turns with the others. One that met a limit
+/// or was cancelled goes to the front; the worker that met the limit gets no job for a while
+/// ([`rest`](Self::rest)).
 ///
 /// # Examples
 ///
@@ -55,16 +59,18 @@ struct Shared<J> {
 }
 
 struct State<J> {
-    /// Jobs that go before the others.
-    front: VecDeque<Assignment<J>>,
+    /// Jobs that go before all others.
+    released: VecDeque<Assignment<J>>,
+    /// Jobs that take turns with those that were not handed out yet.
+    requeued: VecDeque<Assignment<J>>,
+    requeued_turn: bool,
     jobs: Box<dyn Iterator<Item = J> + Send>,
-    /// Jobs that were pushed, or came back.
-    back: VecDeque<Assignment<J>>,
-    /// Jobs that met a limit, in the order in which they may be handed out again.
-    resting: VecDeque<(Instant, Assignment<J>)>,
+    pushed: VecDeque<J>,
     running: usize,
     open: bool,
-    release_delay: Duration,
+    /// Workers that met a limit, and until when they get no job.
+    resting: BTreeMap<WorkerId, Instant>,
+    rest: Duration,
 }
 
 impl<J: Send + 'static> Queue<J> {
@@ -75,13 +81,15 @@ impl<J: Send + 'static> Queue<J> {
         I::IntoIter: Send + 'static,
     {
         let state = State {
-            front: VecDeque::new(),
+            released: VecDeque::new(),
+            requeued: VecDeque::new(),
+            requeued_turn: false,
             jobs: Box::new(jobs.into_iter().fuse()),
-            back: VecDeque::new(),
-            resting: VecDeque::new(),
+            pushed: VecDeque::new(),
             running: 0,
             open: false,
-            release_delay: Duration::from_secs(1),
+            resting: BTreeMap::new(),
+            rest: Duration::from_secs(1),
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
     }
@@ -93,16 +101,16 @@ impl<J: Send + 'static> Queue<J> {
         self
     }
 
-    /// Sets how long a job rests that met a limit (1 s).
+    /// Sets how long a worker gets no job after one that met a limit (1 s).
     #[must_use]
-    pub fn release_delay(self, delay: Duration) -> Self {
-        self.state().release_delay = delay;
+    pub fn rest(self, rest: Duration) -> Self {
+        self.state().rest = rest;
         self
     }
 
     /// Adds a job at the end.
     pub fn push(&self, job: J) {
-        self.state().back.push_back(Assignment::new(job));
+        self.state().pushed.push_back(job);
         self.shared.changed.notify_one();
     }
 
@@ -112,61 +120,15 @@ impl<J: Send + 'static> Queue<J> {
         self.shared.changed.notify_waiters();
     }
 
-    /// Takes a job out that nobody works on, such as one that was left when a run had ended.
+    /// Takes out a job that nobody works on, such as one that is left when a run has ended.
     pub fn pop(&self) -> Option<J> {
-        let mut state = self.state();
-        let waiting = state.waiting();
-        waiting.or_else(|| state.resting.pop_front().map(|(_, job)| job)).map(|found| found.job)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<J>> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state().waiting().map(|waiting| waiting.job)
     }
 }
 
-impl<J> State<J> {
-    /// The next job that may be handed out now.
-    fn waiting(&mut self) -> Option<Assignment<J>> {
-        if let Some((due, _)) = self.resting.front()
-            && *due <= Instant::now()
-        {
-            return self.resting.pop_front().map(|(_, job)| job);
-        }
-        self.front
-            .pop_front()
-            .or_else(|| self.jobs.next().map(Assignment::new))
-            .or_else(|| self.back.pop_front())
-    }
-
-    fn hand_out(&mut self) -> Option<Assignment<J>> {
-        let assignment = self.waiting()?;
-        self.running += 1;
-        Some(assignment)
-    }
-
-    /// Whether no job will ever come; asked when none can be handed out.
-    fn is_drained(&self) -> bool {
-        self.running == 0 && self.resting.is_empty() && !self.open
-    }
-
-    fn take_back<O, E>(&mut self, mut assignment: Assignment<J>, end: &End<O, E>) {
-        self.running -= 1;
-        match end {
-            End::Finished(_) | End::Failed(_) => return,
-            End::Requeued(_) => {
-                assignment.attempt += 1;
-                assignment.requeues += 1;
-                self.back.push_back(assignment);
-            }
-            End::Released(_) => {
-                assignment.attempt += 1;
-                self.resting.push_back((Instant::now() + self.release_delay, assignment));
-            }
-            End::Cancelled => {
-                assignment.attempt += 1;
-                self.front.push_back(assignment);
-            }
-        }
+impl<J> Queue<J> {
+    fn state(&self) -> MutexGuard<'_, State<J>> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,12 +140,23 @@ where
 {
     type Job = J;
 
-    async fn next(&self, _: WorkerId, stop: &Stop) -> Result<Option<Assignment<J>>, SourceError> {
+    async fn next(
+        &self,
+        worker: WorkerId,
+        stop: &Stop,
+    ) -> Result<Option<Assignment<J>>, SourceError> {
+        let rested = self.state().resting.remove(&worker);
+        if let Some(rested) = rested {
+            tokio::select! {
+                () = time::sleep_until(rested) => {}
+                () = stop.stopped() => return Ok(None),
+            }
+        }
         loop {
             let mut changed = pin!(self.shared.changed.notified());
             // From here on no change is missed.
             changed.as_mut().enable();
-            let due = {
+            {
                 let mut state = self.state();
                 if let Some(assignment) = state.hand_out() {
                     return Ok(Some(assignment));
@@ -192,13 +165,11 @@ where
                     self.shared.changed.notify_waiters();
                     return Ok(None);
                 }
-                state.resting.front().map(|(due, _)| *due)
-            };
+            }
             tokio::select! {
                 () = changed => {}
-                () = sleep_until(due) => {}
                 () = stop.stopped() => {
-                    // A change that this worker was told of is for somebody else.
+                    // A job that this worker was told of is for somebody else.
                     self.shared.changed.notify_one();
                     return Ok(None);
                 }
@@ -208,22 +179,69 @@ where
 
     async fn settle(
         &self,
-        _: WorkerId,
+        worker: WorkerId,
         assignment: Assignment<J>,
         end: &End<O, E>,
         then: Then,
     ) -> Result<Option<Assignment<J>>, SourceError> {
         let mut state = self.state();
-        state.take_back(assignment, end);
-        let next = if then == Then::Next { state.hand_out() } else { None };
-        let drained = next.is_none() && state.is_drained();
-        drop(state);
-        if drained {
+        let waits_again = state.take_back(assignment, end);
+        let rests = matches!(end, End::Released(_));
+        if rests {
+            let rested = after(state.rest);
+            state.resting.insert(worker, rested);
+        }
+        let next = if then == Then::Next && !rests { state.hand_out() } else { None };
+        if next.is_none() && state.is_drained() {
             self.shared.changed.notify_waiters();
-        } else if !matches!(end, End::Finished(_) | End::Failed(_)) {
+        } else if waits_again {
             self.shared.changed.notify_one();
         }
         Ok(next)
+    }
+}
+
+impl<J> State<J> {
+    /// Takes out the next job that waits.
+    fn waiting(&mut self) -> Option<Assignment<J>> {
+        self.released.pop_front().or_else(|| {
+            self.requeued_turn = !self.requeued_turn;
+            if self.requeued_turn {
+                self.requeued.pop_front().or_else(|| self.fresh())
+            } else {
+                self.fresh().or_else(|| self.requeued.pop_front())
+            }
+        })
+    }
+
+    fn fresh(&mut self) -> Option<Assignment<J>> {
+        self.jobs.next().or_else(|| self.pushed.pop_front()).map(Assignment::new)
+    }
+
+    fn hand_out(&mut self) -> Option<Assignment<J>> {
+        let assignment = self.waiting()?;
+        self.running += 1;
+        Some(assignment)
+    }
+
+    /// Whether no job will ever come; asked when none is waiting.
+    fn is_drained(&self) -> bool {
+        self.running == 0 && !self.open
+    }
+
+    /// Takes note of an end. Returns whether the job waits again.
+    fn take_back<O, E>(&mut self, mut assignment: Assignment<J>, end: &End<O, E>) -> bool {
+        self.running -= 1;
+        assignment.attempt += 1;
+        match end {
+            End::Finished(_) | End::Failed(_) => return false,
+            End::Requeued(_) => {
+                assignment.requeues += 1;
+                self.requeued.push_back(assignment);
+            }
+            End::Released(_) | End::Cancelled => self.released.push_back(assignment),
+        }
+        true
     }
 }
 

@@ -5,13 +5,13 @@ use std::{panic, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::Instant,
 };
 
 use crate::{
     Counts, Event, Handler, Snapshot, Source, SourceError, WorkerHealth, WorkerId,
     board::Board,
     dispatcher::{self, Wishes},
+    signal::after,
     worker::Shared,
 };
 
@@ -41,13 +41,13 @@ where
         H: Handler<J, Output = O, Error = E>,
         S: Source<O, E, Job = J>,
     {
-        let (wishes, wished) = watch::channel(Wishes::new(shared.settings.workers));
+        let (wishes, heard) = watch::channel(Wishes::new(shared.settings.workers));
         let control = Control {
             wishes: Arc::new(wishes),
             board: Arc::clone(&shared.board),
             grace: shared.settings.grace,
         };
-        let dispatcher = tokio::spawn(dispatcher::run(shared, wished));
+        let dispatcher = tokio::spawn(dispatcher::run(shared, heard));
         Self { control, events, dispatcher }
     }
 }
@@ -141,8 +141,7 @@ impl Control {
 
     /// Cancels with a grace of its own, from now. It can only shorten one that is under way.
     pub fn abort_after(&self, grace: Duration) {
-        let by = Instant::now() + grace;
-        self.wishes.send_modify(|wishes| wishes.cancel_by(by));
+        self.wishes.send_modify(|wishes| wishes.cancel_by(after(grace)));
     }
 
     /// Changes how many workers there are.

@@ -1,5 +1,7 @@
 //! What a worker is told while it works: the channel of its own that STOP comes through.
 
+use std::time::Duration;
+
 use tokio::{sync::watch, time::Instant};
 
 /// What a worker has been told. It only ever gets stricter.
@@ -63,9 +65,8 @@ impl Stop {
     pub(crate) async fn aborted(&self) {
         loop {
             let by = self.order().cancel_by;
-            let changed = self.until(|order| order.cancel_by != by);
             tokio::select! {
-                () = changed => {}
+                () = self.until(|order| order.cancel_by != by) => {}
                 () = sleep_until(by) => return,
             }
         }
@@ -77,7 +78,8 @@ impl Stop {
 
     async fn until(&self, reached: impl Fn(&Order) -> bool) {
         let Some(mut orders) = self.0.clone() else { return std::future::pending().await };
-        // The sender lives as long as the worker does, so that an error means the same as a stop.
+        // The dispatcher keeps the sender while the worker works. When it is gone, this is a clone
+        // that a job left behind, and all is over for it.
         drop(orders.wait_for(reached).await);
     }
 }
@@ -88,4 +90,11 @@ pub(crate) async fn sleep_until(then: Option<Instant>) {
         Some(then) => tokio::time::sleep_until(then).await,
         None => std::future::pending().await,
     }
+}
+
+/// The instant that is `delay` from now, or one that nobody will see.
+pub(crate) fn after(delay: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + FAR)
 }

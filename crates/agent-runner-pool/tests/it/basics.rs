@@ -13,7 +13,7 @@ async fn works_through_a_list() {
     let pool = Pool::builder().workers(3).build().unwrap();
     let summary = pool
         .run(Queue::new(1..=100), |n: u32, _: Context| async move {
-            if n % 10 == 0 { Err(Failure::Job(format!("{n} is round"))) } else { Ok(n) }
+            if n.is_multiple_of(10) { Err(Failure::Job(format!("{n} is round"))) } else { Ok(n) }
         })
         .await;
     assert!(matches!(summary.ended, Ended::Drained));
