@@ -6,11 +6,16 @@ mod error;
 mod graph;
 mod memory;
 mod rules;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod task;
 
 #[cfg(feature = "backlog")]
 pub mod backlog;
+
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 
 pub use crate::{
     clock::{Clock, ManualClock, SystemClock},

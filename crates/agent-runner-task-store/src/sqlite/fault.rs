@@ -1,0 +1,79 @@
+//! From what the database says to what a caller can act upon.
+
+use std::{io, path::Path};
+
+use rusqlite::ErrorCode;
+
+use crate::StoreError;
+
+/// Why an operation stopped: for a reason of its own, or because the database failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Store(StoreError),
+    Sql(rusqlite::Error),
+}
+
+pub(super) type Outcome<T> = Result<T, Fault>;
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Store(StoreError::Database(error.into()))
+    }
+}
+
+impl Fault {
+    pub(super) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Store(error) => error,
+            Self::Sql(error) => translate(&error, path),
+        }
+    }
+}
+
+/// What an error of the database means for the store at `path`.
+pub(super) fn translate(error: &rusqlite::Error, path: &Path) -> StoreError {
+    let path = path.to_owned();
+    let detail = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, detail },
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
+        Some(ErrorCode::CannotOpen) => io_error(path, io::ErrorKind::NotFound, detail),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            io_error(path, io::ErrorKind::PermissionDenied, detail)
+        }
+        Some(ErrorCode::SystemIoFailure) => io_error(path, io::ErrorKind::Other, detail),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            io_error(path, io::ErrorKind::WouldBlock, detail)
+        }
+        // A row that is not as this code writes it.
+        None if is_unreadable(error) => StoreError::Corrupt { path, detail },
+        _ => StoreError::Database(detail.into()),
+    }
+}
+
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows
+    )
+}
+
+fn io_error(path: std::path::PathBuf, kind: io::ErrorKind, detail: String) -> StoreError {
+    StoreError::Io { path, source: io::Error::new(kind, detail) }
+}

@@ -1,0 +1,188 @@
+//! A transaction on the writer's connection, and the moves of a task from state to state.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
+
+use super::{fault::Outcome, state::State};
+use crate::clock::Millis;
+
+/// What operations write with.
+///
+/// The counters are kept here while the transaction runs and written once at its end.
+pub(super) struct Tx<'c> {
+    conn: &'c Connection,
+    pub(super) now: Millis,
+    deltas: [i64; State::ALL.len()],
+}
+
+/// A task's place among the others: what a move needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot {
+    pub(super) seq: i64,
+    pub(super) state: State,
+    pub(super) priority: i64,
+    pub(super) marks: Marks,
+}
+
+/// Which side tables a task has rows in, so that most tasks touch none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks(pub(super) i64);
+
+impl Marks {
+    pub(super) const fn new(tags: bool, locks: bool) -> Self {
+        Self(tags as i64 | (locks as i64) << 1)
+    }
+
+    pub(super) const fn tags(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(super) const fn locks(self) -> bool {
+        self.0 & 2 != 0
+    }
+}
+
+impl Spot {
+    /// The columns that [`Spot::read`] wants, first in the row.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            state: row.get(1)?,
+            priority: row.get(2)?,
+            marks: Marks(row.get(3)?),
+        })
+    }
+}
+
+impl<'c> Tx<'c> {
+    pub(super) const fn new(conn: &'c Connection, now: Millis) -> Self {
+        Self { conn, now, deltas: [0; State::ALL.len()] }
+    }
+
+    pub(super) const fn connection(&self) -> &'c Connection {
+        self.conn
+    }
+
+    /// Runs one operation: all of it, or none.
+    pub(super) fn part<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let before = self.deltas;
+        self.run("SAVEPOINT part", [])?;
+        let done = work(self);
+        if done.is_err() {
+            self.deltas = before;
+            self.run("ROLLBACK TO part", [])?;
+        }
+        self.run("RELEASE part", [])?;
+        done
+    }
+
+    /// Writes the counters; the last thing before the commit.
+    pub(super) fn close(&mut self) -> Outcome<()> {
+        for state in State::ALL {
+            let delta = std::mem::take(&mut self.deltas[state as usize]);
+            if delta != 0 {
+                self.run("UPDATE counter SET tasks = tasks + ?2 WHERE state = ?1", (state, delta))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Outcome<CachedStatement<'c>> {
+        Ok(self.conn.prepare_cached(sql)?)
+    }
+
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Outcome<usize> {
+        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn first<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Outcome<Option<T>> {
+        Ok(self.conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// All rows.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Outcome<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub(super) fn last_seq(&self) -> i64 {
+        self.conn.last_insert_rowid()
+    }
+
+    /// Counts a task that is new, and enters it where ready tasks are looked for.
+    pub(super) fn appear(&mut self, spot: Spot) -> Outcome<()> {
+        self.deltas[spot.state as usize] += 1;
+        if spot.state == State::Ready { self.list_tags(spot) } else { Ok(()) }
+    }
+
+    /// Accounts for a task's move, which its row already shows: counters, the lists of tagged and
+    /// of parked tasks, and those who waited for it to take a lock that it now leaves.
+    pub(super) fn moved(&mut self, spot: Spot, to: State) -> Outcome<()> {
+        self.deltas[spot.state as usize] -= 1;
+        self.deltas[to as usize] += 1;
+        match spot.state {
+            State::Ready => self.unlist_tags(spot)?,
+            State::Parked => {
+                self.run("DELETE FROM waiter WHERE seq = ?1", [spot.seq])?;
+            }
+            _ => {}
+        }
+        if to == State::Ready {
+            self.list_tags(spot)?;
+        }
+        if spot.state == State::Ready && to != State::Running && spot.marks.locks() {
+            self.pass_on(spot.seq)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a task's state and accounts for it.
+    pub(super) fn set_state(&mut self, spot: Spot, to: State) -> Outcome<()> {
+        self.run("UPDATE task SET state = ?2 WHERE seq = ?1", (spot.seq, to))?;
+        self.moved(spot, to)
+    }
+
+    /// The state of a task that nothing but its dependencies or a time keeps from being claimed.
+    pub(super) const fn resting(&self, unmet: i64, due: Millis) -> State {
+        if unmet > 0 {
+            State::Blocked
+        } else if due > self.now {
+            State::Delayed
+        } else {
+            State::Ready
+        }
+    }
+
+    fn list_tags(&self, spot: Spot) -> Outcome<()> {
+        if spot.marks.tags() {
+            self.run(
+                "INSERT INTO ready_tag (name, rank, seq)
+                 SELECT name, ?2, seq FROM tag WHERE seq = ?1",
+                (spot.seq, -spot.priority),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn unlist_tags(&self, spot: Spot) -> Outcome<()> {
+        if spot.marks.tags() {
+            self.run(
+                "DELETE FROM ready_tag WHERE seq = ?1 AND rank = ?2
+                 AND name IN (SELECT name FROM tag WHERE seq = ?1)",
+                (spot.seq, -spot.priority),
+            )?;
+        }
+        Ok(())
+    }
+}
