@@ -1,1 +1,29 @@
-//! (to be written)
+#![doc = include_str!("../README.md")]
+
+mod child;
+mod command;
+mod error;
+mod exit;
+mod identity;
+mod launch;
+mod mark;
+mod orphan;
+mod output;
+mod parent;
+mod program;
+mod stop;
+mod sys;
+mod tree;
+
+pub use self::{
+    child::Child,
+    command::{Command, LogOptions, Stdin},
+    error::{SpawnError, WaitError},
+    exit::{End, Exit, LogError},
+    identity::{ParseIdentityError, ProcessIdentity},
+    mark::MARK_VARIABLE,
+    orphan::{Ended, adopt_orphans, end_orphan},
+    parent::PARENT_AGENT_VARIABLES,
+    program::find_program,
+    stop::{Stop, StopLevel},
+};

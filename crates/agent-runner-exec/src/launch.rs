@@ -1,0 +1,97 @@
+//! From a command to a process.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+    process,
+};
+
+use crate::{
+    Command, ProcessIdentity, SpawnError, Stdin,
+    mark::{MARK_VARIABLE, Mark},
+    output::Output,
+    program,
+    sys::{self, Feed, Pipes, Registration, Spawned},
+    tree::Tree,
+};
+
+/// A process, and all that it takes to look after it.
+pub(crate) struct Launched {
+    pub(crate) identity: ProcessIdentity,
+    pub(crate) tree: Tree,
+    pub(crate) pipes: Pipes,
+    pub(crate) feed: Option<Feed>,
+    pub(crate) output: Output,
+}
+
+pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
+    let program = program::find(&command.program, search_path(&command))?;
+    let output = Output::new(command.log.take(), &command.secrets)?;
+    let stdin = match std::mem::take(&mut command.stdin) {
+        Stdin::Null => None,
+        Stdin::Bytes(bytes) => Some(bytes),
+    };
+    let mark = Mark::next();
+    let mut registration = Registration::new(mark.clone());
+    let built = build(&command, &program, &mark);
+    let Spawned { leader, pipes, feed } = sys::spawn(built, command.merge_output, stdin)
+        .map_err(|source| explain(source, &program, command.current_dir.as_deref()))?;
+    registration.spawned(leader.id());
+    let identity = sys::identity(&leader, mark);
+    Ok(Launched { identity, tree: Tree::new(leader, registration), pipes, feed, output })
+}
+
+fn build(command: &Command, program: &Path, mark: &Mark) -> process::Command {
+    let mut built = process::Command::new(program);
+    built.args(&command.args);
+    if command.clear_environment {
+        built.env_clear();
+    }
+    for (key, value) in &command.environment {
+        match value {
+            Some(value) => built.env(key, value),
+            None => built.env_remove(key),
+        };
+    }
+    built.env(MARK_VARIABLE, mark.to_value());
+    if let Some(dir) = &command.current_dir {
+        built.current_dir(dir);
+    }
+    built
+}
+
+/// The child's `PATH`.
+fn search_path(command: &Command) -> Option<OsString> {
+    let set = command.environment.iter().rev().find(|(key, _)| key == "PATH");
+    match set {
+        Some((_, value)) => value.clone(),
+        None if command.clear_environment => None,
+        None => env::var_os("PATH"),
+    }
+}
+
+/// The system says "no such file" for a missing directory and a missing interpreter as well.
+fn explain(source: io::Error, program: &Path, dir: Option<&Path>) -> SpawnError {
+    if let Some(dir) = dir {
+        let entered = fs::metadata(dir.join("."));
+        if let Err(source) = entered {
+            return SpawnError::WorkingDirectory { path: dir.to_owned(), source };
+        }
+    }
+    let path = program.to_owned();
+    let is_about_a_file =
+        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+    if is_about_a_file && is_script(program) {
+        SpawnError::Interpreter { path, source }
+    } else {
+        SpawnError::Start { path, source }
+    }
+}
+
+fn is_script(program: &Path) -> bool {
+    let mut start = [0; 2];
+    File::open(program).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!"
+}

@@ -1,0 +1,85 @@
+//! Ending what a runner that was killed left behind.
+
+use std::{collections::HashSet, time::Duration};
+
+use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
+use tokio::time::{Instant, sleep};
+
+use super::procfs::{self, Stat};
+use crate::{Ended, ProcessIdentity};
+
+/// How long the killed may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often to look. They are not our children: nobody tells us.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// See [`crate::end_orphan`].
+pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> Ended {
+    if identity.boot_id() != procfs::boot_id() {
+        return Ended::Gone;
+    }
+    let mut found = living(identity);
+    if found.is_empty() {
+        let is_another = leader(identity).is_some_and(|pid| Stat::of(pid).is_some());
+        return if is_another { Ended::NotOurs } else { Ended::Gone };
+    }
+    let mut all: HashSet<Pid> = HashSet::new();
+    let began = Instant::now();
+    while !found.is_empty() && began.elapsed() < grace + PATIENCE {
+        // Each is asked once to end by itself, and told as often as it takes.
+        let is_over = began.elapsed() >= grace;
+        for &pid in &found {
+            if is_over {
+                _ = kill_process(pid, Signal::KILL);
+            } else if !all.contains(&pid) {
+                _ = kill_process(pid, Signal::TERM);
+                _ = kill_process(pid, Signal::CONT);
+            }
+        }
+        all.extend(&found);
+        if is_over {
+            kill_group(identity);
+        }
+        sleep(LOOK).await;
+        found = living(identity);
+    }
+    match found.len() {
+        0 => Ended::Killed(count(all.len())),
+        left => Ended::Survived(count(left)),
+    }
+}
+
+/// The processes of the attempt: all that carry its mark and, as long as its leader lives, all of
+/// its group. A group whose leader is gone proves nothing: its number may be another's by now.
+fn living(identity: &ProcessIdentity) -> HashSet<Pid> {
+    let mut found: HashSet<Pid> = procfs::marked(identity.mark()).collect();
+    if let Some(group) = proven_group(identity) {
+        found.extend(procfs::living_in_group(group));
+    }
+    found.remove(&rustix::process::getpid());
+    found
+}
+
+/// Reaches also those that were forked since we looked.
+fn kill_group(identity: &ProcessIdentity) {
+    if let Some(group) = proven_group(identity) {
+        _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+fn proven_group(identity: &ProcessIdentity) -> Option<Pid> {
+    let leader = leader(identity)?;
+    let stat = Stat::of(leader)?;
+    let is_leader = stat.start_time == identity.start_time()
+        && stat.group == leader.as_raw_pid()
+        && leader != getpgrp();
+    is_leader.then_some(leader)
+}
+
+fn leader(identity: &ProcessIdentity) -> Option<Pid> {
+    i32::try_from(identity.pid()).ok().and_then(Pid::from_raw)
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

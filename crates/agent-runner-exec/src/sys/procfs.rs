@@ -1,0 +1,104 @@
+//! What `/proc` says about processes.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    sync::OnceLock,
+};
+
+use rustix::process::Pid;
+
+use crate::mark::Mark;
+
+/// A line of `/proc/PID/stat`, as far as we care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    state: u8,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    /// In clock ticks after the boot.
+    pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Reads the line; `None` if there is no such process.
+    pub(crate) fn of(pid: Pid) -> Option<Self> {
+        let mut line = [0; 1024];
+        let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+        Self::parse(&line[..len])
+    }
+
+    /// Whether only its exit status is left of it.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    fn parse(line: &[u8]) -> Option<Self> {
+        // The second field is the program's name in brackets, and may hold anything.
+        let name_end = line.iter().rposition(|&byte| byte == b')')?;
+        let mut fields = std::str::from_utf8(&line[name_end + 1..]).ok()?.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?; // field 3
+        let group = fields.nth(1)?.parse().ok()?; // field 5
+        let session = fields.next()?.parse().ok()?;
+        let start_time = fields.nth(15)?.parse().ok()?; // field 22
+        Some(Self { state, group, session, start_time })
+    }
+}
+
+/// All processes that we can see.
+pub(crate) fn pids() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
+}
+
+/// Those of a group that live.
+pub(crate) fn living_in_group(group: Pid) -> impl Iterator<Item = Pid> {
+    let is_member = move |stat: Stat| stat.group == group.as_raw_pid() && !stat.is_dead();
+    pids().filter(move |&pid| Stat::of(pid).is_some_and(is_member))
+}
+
+/// Those that carry a mark.
+pub(crate) fn marked(mark: &Mark) -> impl Iterator<Item = Pid> {
+    pids().filter(move |&pid| Mark::all_in(&environ(pid)).any(|found| found == *mark))
+}
+
+/// The environment with which a process was started; empty if it is dead or not ours to see.
+pub(crate) fn environ(pid: Pid) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+}
+
+/// The boot that we are in, as 32 hexadecimal digits.
+pub(crate) fn boot_id() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let read = || -> io::Result<String> {
+            let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+            Ok(text.trim().replace('-', ""))
+        };
+        read().ok().filter(|id| id.len() == 32).unwrap_or_else(|| "0".repeat(32))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_is_skipped() {
+        let line = b"42 (a) Z 1 (b) S 1 7 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2\n";
+        let expected = Stat { state: b'S', group: 7, session: 6, start_time: 987_654 };
+        assert_eq!(Stat::parse(line), Some(expected));
+        for end in 0..40 {
+            assert_eq!(Stat::parse(&line[..end]), None, "a part of a line is no line");
+        }
+    }
+
+    #[test]
+    fn we_can_see_ourselves() {
+        let me = rustix::process::getpid();
+        let stat = Stat::of(me).unwrap();
+        assert_eq!(stat.group, rustix::process::getpgrp().as_raw_pid());
+        assert!(!stat.is_dead() && stat.start_time > 0);
+        assert!(pids().any(|pid| pid == me));
+    }
+}
