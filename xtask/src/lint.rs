@@ -28,6 +28,9 @@ pub(crate) fn run(sh: &Shell, workspace: &Workspace) -> Steps {
     for package in workspace.published() {
         steps.run(&format!("clippy ({} alone)", package.name), || clippy_alone(sh, package));
     }
+    if sh.path_exists("fuzz/Cargo.toml") {
+        steps.run("fuzz targets", || fuzz_targets(sh));
+    }
     steps.run("docs", || {
         let _flags = sh.push_env("RUSTDOCFLAGS", "-D warnings");
         Ok(cmd!(sh, "cargo doc --quiet --keep-going --workspace --no-deps --all-features").run()?)
@@ -50,6 +53,13 @@ fn clippy_alone(sh: &Shell, package: &Package) -> anyhow::Result<()> {
         clippy(&["--all-targets"])?;
     }
     Ok(())
+}
+
+/// Checks the fuzz targets, which are a workspace of their own.
+fn fuzz_targets(sh: &Shell) -> anyhow::Result<()> {
+    let manifest = ["--manifest-path", "fuzz/Cargo.toml"];
+    cmd!(sh, "cargo fmt {manifest...} --check").run()?;
+    Ok(cmd!(sh, "cargo clippy --quiet {manifest...} -- -D warnings").run()?)
 }
 
 /// Runs a check with a tool that may be missing: an error in CI, a warning elsewhere.
