@@ -23,7 +23,7 @@ pub(crate) fn run(sh: &Shell, workspace: &Workspace) -> Steps {
     });
     steps.run("clippy", || {
         let args = ["--workspace", "--all-targets", "--all-features"];
-        Ok(cmd!(sh, "cargo clippy --quiet --keep-going {args...} -- -D warnings").run()?)
+        Ok(cmd!(sh, "cargo clippy --keep-going {args...} -- -D warnings").run()?)
     });
     for package in workspace.published() {
         steps.run(&format!("clippy ({} alone)", package.name), || clippy_alone(sh, package));
@@ -33,7 +33,7 @@ pub(crate) fn run(sh: &Shell, workspace: &Workspace) -> Steps {
     }
     steps.run("docs", || {
         let _flags = sh.push_env("RUSTDOCFLAGS", "-D warnings");
-        Ok(cmd!(sh, "cargo doc --quiet --keep-going --workspace --no-deps --all-features").run()?)
+        Ok(cmd!(sh, "cargo doc --keep-going --workspace --no-deps --all-features").run()?)
     });
     steps
 }

@@ -32,12 +32,19 @@ fn render(cases: &[Case], line: impl Fn(&[String]) -> String) -> String {
 
     let mut text = String::new();
     for row in &rows {
-        let padded: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
+        let padded: Vec<String> = (0..columns).map(|at| pad(&row[at], widths[at], at)).collect();
         text += &line(&padded);
         text.push('\n');
     }
     text
+}
+
+/// Numbers stand at the right of their column, words at the left.
+fn pad(cell: &str, width: usize, column: usize) -> String {
+    match HEADINGS.get(column) {
+        Some(&"ours" | &"limit" | &"ratio") => format!("{cell:>width$}"),
+        _ => format!("{cell:<width$}"),
+    }
 }
 
 /// The columns of a case, and one more for whatever else it says.
@@ -111,8 +118,8 @@ mod tests {
         let expected = "\
 case               ours  limit  unit  ratio  goal             more
 -----------------  ----  -----  ----  -----  ---------------  ----------
-acquire + release  5.12  4.20   us    1.22   <= 1.4 (met)
-list               1234         us    1.50   <= 1.4 (missed)  locks 1000
+acquire + release  5.12   4.20  us     1.22  <= 1.4 (met)
+list               1234         us     1.50  <= 1.4 (missed)  locks 1000
 ";
         assert_eq!(plain(&cases()), expected);
     }
