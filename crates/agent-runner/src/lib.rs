@@ -1,1 +1,23 @@
-//! (to be written)
+//! The program `agent-runner` as a library, so that it can be built into tests.
+//!
+//! This is not an API for others: use the crates that it wires together. See the README.
+
+#![expect(unreachable_pub, reason = "a program: only `main` is for others")]
+
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod error;
+mod exit_code;
+mod keys;
+mod main_fn;
+mod project;
+mod report;
+mod run;
+mod template;
+mod ui;
+mod units;
+mod views;
+
+pub use main_fn::main;

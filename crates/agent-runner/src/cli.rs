@@ -1,0 +1,420 @@
+//! The command line: every command and flag, and nothing that acts on them.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::units::{FailureLimit, parse_duration};
+
+/// Work through a backlog of coding-agent tasks with many agents at once, unattended.
+#[derive(Debug, Parser)]
+#[command(
+    name = "agent-runner",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Examples:
+  agent-runner demo                                        watch a whole run, no key needed
+  agent-runner run tasks.md -j 8 -- claude -p '{{prompt}}'   work through a checklist
+  agent-runner status                                      see where it stands
+  agent-runner retry --failed && agent-runner run          try the failed ones again
+
+Exit codes and environment: `agent-runner help exit-codes`, `agent-runner help environment`"
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct Global {
+    /// Work in this folder
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Use this configuration file instead of the nearest `agent-runner.toml`
+    #[arg(long, global = true, value_name = "FILE", env = "AGENT_RUNNER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Read no configuration file
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub no_config: bool,
+    /// The task store: `sqlite:PATH` or `memory:` [default: sqlite:.agent-runner/store.db]
+    #[arg(long, global = true, value_name = "URL", env = "AGENT_RUNNER_STORE")]
+    pub store: Option<String>,
+    /// Machine-readable output on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less: once for failures only, twice for nothing
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub quiet: u8,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "AGENT_RUNNER_COLOR"
+    )]
+    pub color: When,
+    /// How to show progress on stderr
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        env = "AGENT_RUNNER_PROGRESS"
+    )]
+    pub progress: Progress,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A footer on a terminal, lines elsewhere.
+    Auto,
+    /// A footer that stays at the bottom of the terminal.
+    Bar,
+    /// A line for each thing that happens.
+    Lines,
+    /// Nothing.
+    None,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a whole run in 15 seconds: built-in agents, no keys, no network
+    Demo(Demo),
+    /// Write `agent-runner.toml` and a sample backlog
+    Init(Init),
+    /// Check tools, keys, store and locks, and say how to mend each
+    Doctor,
+    /// Work through a backlog with many agents at once
+    Run(Box<Run>),
+    /// Add one task
+    Add(Add),
+    /// Add the tasks of files
+    Import(Import),
+    /// List tasks
+    List(List),
+    /// Show one task with its attempts
+    Show(Show),
+    /// Count the tasks, and show what is running
+    Status,
+    /// Print the log of a task's attempt
+    Logs(Logs),
+    /// Make ended tasks pending again
+    Retry(Select),
+    /// Take tasks out
+    Cancel(Select),
+    /// Write the tasks to stdout or a file
+    Export(Export),
+    /// See and clean the task locks
+    #[command(subcommand)]
+    Locks(Locks),
+    /// See the credentials
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+    /// Explain a command or a topic: exit-codes, environment, formats, templates
+    Help(Help),
+    /// An agent for the demo and the tests.
+    #[command(name = "__agent", hide = true)]
+    Agent(DemoAgent),
+}
+
+/// `run`.
+#[derive(Debug, Default, Args)]
+#[command(
+    after_help = "The command after `--` is run once for each task. `{{prompt}}`, `{{title}}`, `{{id}}` and the other
+fields (`agent-runner help templates`) are filled in one argument at a time, never through a shell.
+Without any of them the prompt is given on stdin.
+
+Examples:
+  agent-runner run tasks.md -j 8 -- claude -p '{{prompt}}'
+  agent-runner run todo.csv --verify 'cargo test -q' -- codex exec '{{prompt}}'
+  agent-runner run                     continue where the last run ended"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct Run {
+    /// Backlogs to add first: .json .jsonl .yaml .toml .csv .md .txt, or `-` for stdin
+    #[arg(value_name = "BACKLOG")]
+    pub backlogs: Vec<PathBuf>,
+    /// How many agents work at once
+    #[arg(short, long, value_name = "N", env = "AGENT_RUNNER_JOBS", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// The format of the backlogs, when their names do not say it
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only tasks with this tag (may be repeated)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// Start at most N tasks
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Show what would be run, and run nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Fill in the command's words and hand the line to `sh -c`
+    #[arg(long)]
+    pub shell: bool,
+    /// A shell command that must succeed before a task counts as done
+    #[arg(long, value_name = "CMD", help_heading = "Limits")]
+    pub verify: Option<String>,
+    /// How long an attempt may take, such as `30m`
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub timeout: Option<Duration>,
+    /// How long an attempt may be silent
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub idle_timeout: Option<Duration>,
+    /// How long agents may go on after the first Ctrl-C, and then after SIGTERM [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub grace: Option<Duration>,
+    /// How often a task may fail before it is given up [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub attempts: Option<u32>,
+    /// The first wait before a failed task is tried again; it doubles up to a minute [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
+    pub retry_delay: Option<Duration>,
+    /// Stop when this many tasks, or this share of them, have failed
+    #[arg(long, value_name = "N|N%", help_heading = "Limits")]
+    pub max_failures: Option<FailureLimit>,
+    /// Stop at the first task that failed for good
+    #[arg(long, conflicts_with = "max_failures", help_heading = "Limits")]
+    pub fail_fast: bool,
+    /// Give up (exit code 6) rather than wait when no credential is ready
+    #[arg(long, help_heading = "Limits")]
+    pub no_wait_keys: bool,
+    /// What it means when there is no task at all
+    #[arg(long, value_name = "WHAT", default_value = "error", help_heading = "Limits")]
+    pub empty: Empty,
+    /// The agent: a program and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// What an empty backlog means.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Empty {
+    /// Exit code 4.
+    #[default]
+    Error,
+    /// Exit code 0.
+    Ok,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Makes the same run again
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many times faster
+    #[arg(long, default_value_t = 1.0, value_parser = parse_speed)]
+    pub speed: f64,
+    /// Keep the demo's folder, and say where it is
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Overwrite files that exist
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// What the agent is asked to do; `-` reads it from stdin
+    #[arg(value_name = "PROMPT")]
+    pub prompt: String,
+    /// A name for the task; without one it gets the next number
+    #[arg(long)]
+    pub id: Option<String>,
+    /// One line for people
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Higher runs first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub priority: i32,
+    /// A task that must have succeeded before (may be repeated)
+    #[arg(long = "after", value_name = "ID")]
+    pub depends_on: Vec<String>,
+    /// A resource that no two running tasks share (may be repeated)
+    #[arg(long = "lock", value_name = "NAME")]
+    pub locks: Vec<String>,
+    /// A word to select it by (may be repeated)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// A shell command that must succeed before it counts as done
+    #[arg(long, value_name = "CMD")]
+    pub verify: Option<String>,
+    /// How long an attempt may take
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// How often it may fail
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: Option<u32>,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The files; `-` is stdin
+    #[arg(value_name = "BACKLOG", required = true)]
+    pub backlogs: Vec<PathBuf>,
+    /// The format, when the names do not say it
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only tasks that stand so: pending, waiting, running, succeeded, failed, cancelled (may be repeated)
+    #[arg(short, long = "status", value_name = "STATUS")]
+    pub statuses: Vec<Status>,
+    /// Only tasks with this tag (may be repeated)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// At most N tasks
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Tab-separated values without a heading
+    #[arg(long, conflicts_with = "json")]
+    pub plain: bool,
+}
+
+/// Where a task stands, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names are those of `TaskStatus`, which explains them")]
+pub enum Status {
+    Pending,
+    Waiting,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The task
+    pub id: String,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The task
+    pub id: String,
+    /// Which attempt [default: the last]
+    #[arg(long, value_name = "N")]
+    pub attempt: Option<u32>,
+    /// Print the path of the log instead
+    #[arg(long)]
+    pub path: bool,
+}
+
+/// `retry` and `cancel`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Select {
+    /// The tasks
+    pub ids: Vec<String>,
+    /// All tasks that failed
+    #[arg(long, conflicts_with = "ids")]
+    pub failed: bool,
+    /// All tasks that this is possible for
+    #[arg(long, conflicts_with_all = ["ids", "failed"])]
+    pub all: bool,
+    /// All with this tag (may be repeated)
+    #[arg(long = "tag", value_name = "TAG", conflicts_with = "ids")]
+    pub tags: Vec<String>,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The format: jsonl, json, yaml, toml, csv or md [default: by the file's name, else jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only tasks that stand so (may be repeated)
+    #[arg(short, long = "status", value_name = "STATUS")]
+    pub statuses: Vec<Status>,
+    /// The file [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `locks`.
+#[derive(Debug, Subcommand)]
+pub enum Locks {
+    /// List the locks and their holders
+    List,
+    /// Remove lock files that nobody holds
+    Clean,
+}
+
+/// `keys`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// List the credentials that were found; never the secrets
+    List,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `help`.
+#[derive(Debug, Args)]
+pub struct Help {
+    /// A command, or exit-codes, environment, formats, templates
+    pub topic: Vec<String>,
+}
+
+/// `__agent`.
+#[derive(Debug, Args)]
+pub struct DemoAgent {
+    /// What it does, see `demo::agent`.
+    pub script: String,
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
+        _ => Err("a number from 0.1 to 100".into()),
+    }
+}

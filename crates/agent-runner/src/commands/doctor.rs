@@ -1,0 +1,197 @@
+//! `doctor`: whether everything is in place, and how to mend what is not.
+
+use std::{env, path::Path, process::Command};
+
+use agent_runner_lock::Acquire;
+use serde::Serialize;
+
+use super::unwritten;
+use crate::{
+    error::{Error, Result},
+    exit_code::Exit,
+    keys,
+    project::Project,
+    ui::{ERROR, GOOD, Ui, WARNING},
+};
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Good,
+    Warning,
+    Blocked,
+}
+
+/// Checks everything and says what is wrong.
+pub async fn doctor(ui: &Ui, project: &Project) -> Result<Exit> {
+    let checks = [
+        configuration(project),
+        store(project).await,
+        locks(project),
+        keys_found(project),
+        agent(project),
+        git(&project.root),
+    ];
+    for check in &checks {
+        tell(ui, check)?;
+    }
+    let blocked = checks.iter().any(|check| check.state == State::Blocked);
+    Ok(if blocked { Exit::Blocked } else { Exit::Success })
+}
+
+impl Check {
+    fn good(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, state: State::Good, found: found.into(), fix: None }
+    }
+
+    fn warning(name: &'static str, found: impl Into<String>, fix: &str) -> Self {
+        Self { name, state: State::Warning, found: found.into(), fix: Some(fix.into()) }
+    }
+
+    fn blocked(name: &'static str, error: &Error) -> Self {
+        Self {
+            name,
+            state: State::Blocked,
+            found: error.to_string(),
+            fix: error.hints().first().cloned(),
+        }
+    }
+}
+
+fn configuration(project: &Project) -> Check {
+    match &project.config_path {
+        Some(path) => Check::good("configuration", path.display().to_string()),
+        None => Check::warning("configuration", "none, defaults are used", "agent-runner init"),
+    }
+}
+
+async fn store(project: &Project) -> Check {
+    let counts = match project.open_store() {
+        Ok(store) => store.counts().await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    match counts {
+        Ok(counts) => Check::good(
+            "store",
+            format!("{}, {} tasks, {} to do", project.store_url(), counts.total(), counts.open()),
+        ),
+        Err(error) => Check::blocked("store", &error),
+    }
+}
+
+/// Takes a lock, and is told by the kernel that it is held.
+fn locks(project: &Project) -> Check {
+    let key = format!("doctor-{}", std::process::id());
+    let tried = project.open_locks("doctor").and_then(|locks| {
+        let wrong = |error| Error::new(Exit::Blocked, anyhow::Error::new(error));
+        let first = locks.try_acquire(&key).map_err(wrong)?;
+        let second = locks.try_acquire(&key).map_err(wrong)?;
+        Ok(matches!((first, second), (Acquire::Acquired(_), Acquire::Held(_))))
+    });
+    match tried {
+        Ok(true) => Check::good("locks", project.lock_folder().display().to_string()),
+        Ok(false) => Check::blocked(
+            "locks",
+            &Error::message(Exit::Blocked, "this file system gives one lock to two holders")
+                .hint("put the store on a local disk: `--store sqlite:PATH`"),
+        ),
+        Err(error) => Check::blocked("locks", &error),
+    }
+}
+
+fn keys_found(project: &Project) -> Check {
+    match keys::load(project) {
+        Ok(loaded) if loaded.credentials.is_empty() => {
+            Check::good("keys", "none: agents use their own login")
+        }
+        Ok(loaded) => {
+            let labels: Vec<_> = loaded
+                .credentials
+                .iter()
+                .map(|key| format!("{} {}", key.label, key.key.masked()))
+                .collect();
+            Check::good("keys", labels.join(", "))
+        }
+        Err(error) => Check::blocked("keys", &error),
+    }
+}
+
+fn agent(project: &Project) -> Check {
+    const KNOWN: [&str; 4] = ["claude", "codex", "gemini", "opencode"];
+    if let Some(program) = project.config.command.first() {
+        return match agent_runner_exec::find_program(program) {
+            Ok(_) => Check::good("agent", project.config.command.join(" ")),
+            Err(error) => Check::blocked(
+                "agent",
+                &Error::new(Exit::Blocked, error)
+                    .hint("install it, or change `command` in agent-runner.toml"),
+            ),
+        };
+    }
+    let on_path = |program: &&str| {
+        env::var_os("PATH").is_some_and(|path| {
+            env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        })
+    };
+    let found: Vec<_> = KNOWN.into_iter().filter(on_path).collect();
+    match found[..] {
+        [] => Check::warning(
+            "agent",
+            "no known agent on PATH",
+            "any command will do: agent-runner run -- CMD '{{prompt}}'",
+        ),
+        _ => Check::good("agent", format!("on PATH: {}", found.join(", "))),
+    }
+}
+
+fn git(root: &Path) -> Check {
+    let version = Command::new("git").arg("--version").output();
+    match version {
+        Ok(output) if output.status.success() => {
+            let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if root.ancestors().any(|folder| folder.join(".git").exists()) {
+                Check::good("git", version)
+            } else {
+                Check::warning(
+                    "git",
+                    format!("{version}; '{}' is not in a repository", root.display()),
+                    "git init, so that what agents change can be seen and undone",
+                )
+            }
+        }
+        _ => Check::warning(
+            "git",
+            "not found",
+            "install git, so that what agents change can be seen and undone",
+        ),
+    }
+}
+
+fn tell(ui: &Ui, check: &Check) -> Result<()> {
+    if ui.json {
+        let json =
+            serde_json::to_string(check).map_err(|error| Error::new(Exit::Unexpected, error))?;
+        return ui.data(json).map_err(unwritten);
+    }
+    let (style, glyph) = match check.state {
+        State::Good => (GOOD, "✓"),
+        State::Warning => (WARNING, "!"),
+        State::Blocked => (ERROR, "✗"),
+    };
+    ui.data(format_args!("{style}{glyph}{style:#} {:<14} {}", check.name, check.found))
+        .map_err(unwritten)?;
+    match &check.fix {
+        Some(fix) => ui.data(format_args!("  fix: {fix}")).map_err(unwritten),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+//! `list`: the tasks, a line each, a page at a time.
+
+use agent_runner_task_store::{Filter, Task};
+
+use super::{PAGE, statuses, unwritten};
+use crate::{
+    cli::List,
+    error::{Error, Result},
+    exit_code::Exit,
+    project::Project,
+    ui::{BOLD, Ui, headline},
+    views::TaskView,
+};
+
+/// Lists the tasks.
+pub async fn list(ui: &Ui, project: &Project, args: List) -> Result<Exit> {
+    let store = project.existing_store()?;
+    let filter = Filter { statuses: statuses(&args.statuses), tags: args.tags };
+    let mut left = args.limit.unwrap_or(usize::MAX);
+    let mut after = None;
+    let print = if ui.json {
+        print_json
+    } else if args.plain {
+        print_plain
+    } else {
+        print_row
+    };
+    while left > 0 {
+        let page = store.list(&filter, after.as_ref(), left.min(PAGE)).await?;
+        if after.is_none() && !page.is_empty() && !ui.json && !args.plain {
+            let heading = format!(
+                "{BOLD}{:<14} {:<10} {:>8}  {}{BOLD:#}",
+                "ID", "STATUS", "ATTEMPTS", "TITLE"
+            );
+            ui.data(heading).map_err(unwritten)?;
+        }
+        for task in &page {
+            print(ui, task)?;
+        }
+        left -= page.len();
+        match page.last() {
+            Some(task) if page.len() == PAGE => after = Some(task.id.clone()),
+            _ => break,
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn print_json(ui: &Ui, task: &Task) -> Result<()> {
+    let line = serde_json::to_string(&TaskView::from(task))
+        .map_err(|error| Error::new(Exit::Unexpected, error))?;
+    ui.data(line).map_err(unwritten)
+}
+
+fn print_plain(ui: &Ui, task: &Task) -> Result<()> {
+    let title = headline(&task.spec.title, usize::MAX).replace('\t', " ");
+    ui.data(format_args!("{}\t{}\t{}\t{title}", task.id, task.status, task.attempt))
+        .map_err(unwritten)
+}
+
+fn print_row(ui: &Ui, task: &Task) -> Result<()> {
+    let title = headline(&task.spec.title, 70);
+    ui.data(format_args!(
+        "{:<14} {:<10} {:>8}  {title}",
+        task.id.as_str(),
+        task.status,
+        task.attempt
+    ))
+    .map_err(unwritten)
+}

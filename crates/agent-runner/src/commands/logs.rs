@@ -1,0 +1,44 @@
+//! `logs`: what an agent printed.
+
+use std::{fs::File, io, path::PathBuf};
+
+use agent_runner_task_store::TaskId;
+
+use super::{no_such_task, parse_id, unwritten};
+use crate::{
+    cli::Logs,
+    error::{Error, OrExit, Result},
+    exit_code::Exit,
+    project::Project,
+    ui::Ui,
+};
+
+/// Prints the log of an attempt as it is.
+pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
+    let id = parse_id(&args.id)?;
+    let task = project.existing_store()?.get(&id).await?.ok_or_else(|| no_such_task(&id))?;
+    let number = args.attempt.unwrap_or(task.attempt);
+    if number == 0 || number > task.attempt {
+        let have = match task.attempt {
+            0 => "it has not been started".to_owned(),
+            n => format!("it has {n}"),
+        };
+        return Err(Error::usage(format!("there is no attempt {number} at task '{id}': {have}")));
+    }
+    let path = path_of(project, &id, number);
+    if args.path {
+        ui.data(path.display()).map_err(unwritten)?;
+        return Ok(Exit::Success);
+    }
+    let mut log =
+        File::open(&path).or_invalid(|| format!("could not read log '{}'", path.display()))?;
+    match io::copy(&mut log, &mut io::stdout().lock()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(error)),
+        _ => Ok(Exit::Success),
+    }
+}
+
+/// Where an attempt's log is.
+fn path_of(project: &Project, id: &TaskId, number: u32) -> PathBuf {
+    project.log_folder(id).join(format!("{number}.log"))
+}

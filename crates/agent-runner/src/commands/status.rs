@@ -1,0 +1,82 @@
+//! `status`: how many tasks stand where, and what is running.
+
+use agent_runner_task_store::{Counts, RunningTask};
+
+use super::unwritten;
+use crate::{
+    error::{Error, Result},
+    exit_code::Exit,
+    project::Project,
+    ui::{BOLD, Ui},
+    units::show_duration,
+    views::{RunningView, StatusView},
+};
+
+/// Prints where the tasks stand.
+pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
+    let store = project.existing_store()?;
+    let (counts, running) = (store.counts().await?, store.running().await?);
+    if ui.json {
+        let view = StatusView {
+            store: &project.store_url(),
+            counts,
+            total: counts.total(),
+            running: running.iter().map(RunningView::from).collect(),
+        };
+        let json =
+            serde_json::to_string(&view).map_err(|error| Error::new(Exit::Unexpected, error))?;
+        ui.data(json).map_err(unwritten)?;
+    } else {
+        print(ui, counts, &running)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// What the program says without a command.
+pub async fn welcome(ui: &Ui, project: &Project) -> Result<Exit> {
+    if let Ok(store) = project.existing_store() {
+        print(ui, store.counts().await?, &store.running().await?)?;
+        ui.say("\nnext: agent-runner run");
+        return Ok(Exit::Success);
+    }
+    ui.say(format_args!(
+        "{BOLD}agent-runner{BOLD:#} works through a backlog of coding-agent tasks, many at once, unattended.
+
+  agent-runner demo      watch a whole run in 15 seconds, no key needed
+  agent-runner init      write a configuration and a sample backlog here
+  agent-runner doctor    check that everything is in place
+  agent-runner --help    all commands"
+    ));
+    Ok(Exit::Success)
+}
+
+fn print(ui: &Ui, counts: Counts, running: &[RunningTask]) -> Result<()> {
+    let rows = [
+        ("pending", counts.pending),
+        ("waiting", counts.waiting),
+        ("running", counts.running),
+        ("succeeded", counts.succeeded),
+        ("failed", counts.failed),
+        ("cancelled", counts.cancelled),
+    ];
+    for (name, count) in rows {
+        ui.data(format_args!("{name:<10} {count:>9}")).map_err(unwritten)?;
+    }
+    ui.data(format_args!("{BOLD}{:<10} {:>9}{BOLD:#}", "total", counts.total()))
+        .map_err(unwritten)?;
+    for task in running {
+        let (fence, worker) = (&task.fence, &task.worker);
+        ui.data(format_args!(
+            "  {} attempt {} for {} by {} w{} (pid {} on {})",
+            fence.task,
+            fence.attempt,
+            show_duration(task.held_for),
+            worker.run,
+            worker.number,
+            worker.pid,
+            worker.host,
+        ))
+        .map_err(unwritten)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! `agent-runner.toml`: defaults for a project, read from the nearest folder upward.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::{
+    error::{Error, OrExit, Result},
+    units::parse_duration,
+};
+
+/// The file's name.
+pub const FILE_NAME: &str = "agent-runner.toml";
+
+/// What the file may say. Every value can be given on the command line, which wins.
+#[derive(Debug, Default, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The task store.
+    pub store: Option<String>,
+    /// The backlog that `run` adds when none is named.
+    pub backlog: Option<PathBuf>,
+    /// How many agents work at once.
+    pub jobs: Option<u32>,
+    /// The agent: a program and its arguments.
+    pub command: Vec<String>,
+    /// A shell command that must succeed before a task counts as done.
+    pub verify: Option<String>,
+    /// How long an attempt may take.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// How long an attempt may be silent.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Option<Duration>,
+    /// How long agents may go on after the first Ctrl-C.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Option<Duration>,
+    /// How often a task may fail.
+    pub attempts: Option<u32>,
+    /// The first wait before a failed task is tried again.
+    #[serde(deserialize_with = "duration")]
+    pub retry_delay: Option<Duration>,
+    /// A file of credentials.
+    pub keys: Option<PathBuf>,
+}
+
+const KEYS: [&str; 11] = [
+    "store",
+    "backlog",
+    "jobs",
+    "command",
+    "verify",
+    "timeout",
+    "idle_timeout",
+    "grace",
+    "attempts",
+    "retry_delay",
+    "keys",
+];
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .or_invalid(|| format!("could not read configuration '{}'", path.display()))?;
+        let mut config = Self::parse(&text, path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for file in [&mut config.backlog, &mut config.keys].into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+
+    /// Reads a text; `path` is for messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| explain(text, path, &error))
+    }
+}
+
+/// The nearest file upward from `folder`, up to the folder that holds `.git`.
+pub fn find(folder: &Path) -> Option<PathBuf> {
+    upward(folder).map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+}
+
+/// `folder` and those above it, up to the one that holds `.git`; only `folder` outside a repository.
+pub fn upward(folder: &Path) -> impl Iterator<Item = &Path> {
+    let depth = folder.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
+    folder.ancestors().take(depth + 1)
+}
+
+fn explain(text: &str, path: &Path, error: &toml::de::Error) -> Error {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let message = error.message().lines().next().unwrap_or("not valid TOML");
+    let failure = Error::invalid(format!("{}:{line}: {message}", path.display()));
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match unknown.and_then(nearest) {
+        Some(key) => failure.hint(format!("did you mean `{key}`?")),
+        None => failure,
+    }
+}
+
+fn nearest(unknown: &str) -> Option<&'static str> {
+    let likeness = |key: &&str| strsim::jaro_winkler(unknown, key);
+    let best = KEYS.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(&best) > 0.8).then_some(best)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Seconds(u64),
+        Text(String),
+    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::Seconds(seconds) => seconds.to_string(),
+        Written::Text(text) => text,
+    };
+    parse_duration(&text).map(Some).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, message: &str, hint: Option<&str>) {
+        let error = Config::parse(text, Path::new("agent-runner.toml")).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.hints().first().map(String::as_str), hint);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_line_and_a_hint() {
+        check(
+            "jobs = 2\ntimout = \"5m\"\n",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `keys`",
+            Some("did you mean `timeout`?"),
+        );
+        check(
+            "timeout = \"soon\"",
+            "agent-runner.toml:1: `soon` is not a time: write it as `90s`, `30m` or `1h 30m`",
+            None,
+        );
+    }
+
+    #[test]
+    fn every_key_is_known_to_the_hints() {
+        let error = toml::from_str::<Config>("nothing_like_it = 1").unwrap_err();
+        for key in KEYS {
+            assert!(error.message().contains(&format!("`{key}`")), "{key} is not a field");
+        }
+    }
+}

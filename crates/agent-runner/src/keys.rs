@@ -1,0 +1,21 @@
+//! Which credentials a project has.
+
+use agent_runner_credentials::{Environment, Loaded, Source};
+
+use crate::{
+    error::{Error, Result},
+    exit_code::Exit,
+    project::Project,
+};
+
+/// Loads them: the configuration's file, or else the environment.
+pub fn load(project: &Project) -> Result<Loaded> {
+    let sources = match &project.config.keys {
+        Some(path) => vec![Source::file(path)],
+        None => Source::known_variables(),
+    };
+    agent_runner_credentials::load(&sources, &Environment::current()).map_err(|error| {
+        Error::new(Exit::Invalid, error)
+            .hint("mend it, or unset it; `agent-runner keys list` shows what is found")
+    })
+}

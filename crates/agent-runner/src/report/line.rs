@@ -1,0 +1,109 @@
+//! An event as one line for people.
+
+use std::time::Duration;
+
+use agent_runner_task_store::TaskStatus;
+
+use super::Event;
+use crate::ui::{BOLD, DIM, ERROR, GOOD, WARNING, headline, printable};
+use crate::units::show_duration;
+
+/// The line, or `None` for an event that says nothing to a person.
+pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
+    match event {
+        Event::RunStarted { jobs, keys, counts, run, .. } => {
+            let done = counts.succeeded;
+            let resumed = if done > 0 { format!(", {done} done before") } else { String::new() };
+            let keys = if *keys > 0 { format!(", {keys} keys") } else { String::new() };
+            Some(format!(
+                "{BOLD}run {run}{BOLD:#}: {} tasks to do{resumed}, {jobs} at once{keys}",
+                counts.open()
+            ))
+        }
+        Event::TaskStarted { task, title, attempt, worker, credential } if verbose => {
+            let key = credential.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+            Some(format!(
+                "{DIM}▶ {task} {} attempt {attempt} w{worker}{key}{DIM:#}",
+                headline(title, 50)
+            ))
+        }
+        Event::TaskStarted { .. } => None,
+        Event::TaskFinished { .. } => finished(event),
+        Event::ClaimLost { task, attempt, .. } => Some(format!(
+            "{WARNING}↯{WARNING:#} {task} attempt {attempt} ended after its claim was taken away: not recorded"
+        )),
+        Event::TaskRescued { task, holder, ended_processes, .. } => {
+            let ended = match ended_processes {
+                0 => String::new(),
+                n => format!(", {n} left-over processes ended"),
+            };
+            Some(format!(
+                "{WARNING}↻{WARNING:#} {task} taken back from {}, which is gone{ended}",
+                printable(holder)
+            ))
+        }
+        Event::KeyRested { key, state, ready_in_s } => Some(match ready_in_s {
+            Some(s) => format!("{WARNING}⏸{WARNING:#} {key} is {state}, ready in {}", seconds(*s)),
+            None => format!("{ERROR}⏸{ERROR:#} {key} is {state}"),
+        }),
+        Event::KeysExhausted { ready_in_s } => Some(match ready_in_s {
+            Some(s) => format!(
+                "{WARNING}⏸{WARNING:#} no key is ready: waiting {} for the first",
+                seconds(*s)
+            ),
+            None => format!("{ERROR}⏸{ERROR:#} no key is left: see `agent-runner keys list`"),
+        }),
+        Event::WorkerRecovered { worker, recoveries, reason } => Some(format!(
+            "{WARNING}☠{WARNING:#} w{worker} {} → recovered ({recoveries} so far)",
+            headline(reason, 70)
+        )),
+        Event::WorkerRetired { worker, reason } => {
+            Some(format!("{ERROR}☠{ERROR:#} w{worker} is given up: {}", headline(reason, 70)))
+        }
+        Event::Stopping { reason, next } => Some(format!("{BOLD}{reason}{BOLD:#}: {next}")),
+        Event::RunFinished { reason, counts, attempts, duration_s, .. } => Some(format!(
+            "{BOLD}{reason}{BOLD:#} after {}: {} succeeded, {} failed, {} left, {attempts} attempts in this run",
+            seconds(*duration_s),
+            counts.succeeded,
+            counts.failed,
+            counts.open(),
+        )),
+    }
+}
+
+fn finished(event: &Event) -> Option<String> {
+    let Event::TaskFinished {
+        task,
+        title,
+        attempt,
+        worker,
+        status,
+        outcome,
+        message,
+        duration_s,
+        retry_after_s,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let (style, glyph) = match status {
+        TaskStatus::Succeeded => (GOOD, "✓"),
+        TaskStatus::Failed => (ERROR, "✗"),
+        TaskStatus::Cancelled => (DIM, "-"),
+        _ => (WARNING, "↻"),
+    };
+    let mut line = format!("{style}{glyph}{style:#} {task} {}", headline(title, 48));
+    if *status != TaskStatus::Succeeded {
+        let why = message.as_deref().unwrap_or(outcome);
+        line = format!("{line}: {}", headline(why, 100));
+    }
+    if let Some(after) = retry_after_s {
+        line = format!("{line}, again in {}", seconds(*after));
+    }
+    Some(format!("{line} {DIM}{} attempt {attempt} w{worker}{DIM:#}", seconds(*duration_s)))
+}
+
+fn seconds(seconds: f64) -> String {
+    show_duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}

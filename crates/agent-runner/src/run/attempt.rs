@@ -1,0 +1,330 @@
+//! One attempt at a task: an agent's process, the check of its work, and what they came to.
+
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use agent_runner_exec::{
+    Child, Command, Exit, LogOptions, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
+};
+use agent_runner_pool::{Context, Failure, Handler, Recovered, WorkerHealth, WorkerId};
+use agent_runner_task_store::{Beat, CommandLine, Task};
+
+use super::{
+    agent_result::AgentResult,
+    judge,
+    outcome::{Outcome, Payer},
+    queue::Job,
+    shutdown::{Shutdown, Stage},
+    supply::{Lent, Supply},
+};
+use crate::{
+    project::{Project, file_name},
+    report::{Event, Reporter},
+    template::CommandTemplate,
+    views::TaskView,
+};
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) message: Option<String>,
+    pub(super) exit_code: Option<i32>,
+    pub(super) signal: Option<i32>,
+    pub(super) duration: Duration,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) log: Option<String>,
+    pub(super) credential: Option<String>,
+    pub(super) details: BTreeMap<String, serde_json::Value>,
+}
+
+impl Ended {
+    pub(super) fn new(outcome: Outcome, message: impl Into<Option<String>>) -> Self {
+        Self {
+            outcome,
+            message: message.into(),
+            exit_code: None,
+            signal: None,
+            duration: Duration::ZERO,
+            retry_after: None,
+            log: None,
+            credential: None,
+            details: BTreeMap::new(),
+        }
+    }
+}
+
+/// Makes attempts.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    pub(super) project: Project,
+    pub(super) store_url: String,
+    /// The run's command; a task may bring its own.
+    pub(super) command: Option<CommandTemplate>,
+    pub(super) verify: Option<CommandLine>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) supply: Arc<Supply>,
+    pub(super) shutdown: Shutdown,
+    pub(super) reporter: Arc<Reporter>,
+}
+
+impl Handler<Arc<Job>> for Attempts {
+    type Output = Ended;
+    type Error = Ended;
+
+    async fn run(&self, job: &Arc<Job>, context: &Context) -> Result<Ended, Failure<Ended>> {
+        let mut ended = self.attempt(job, context).await;
+        if ended.outcome.payer() == Payer::Nobody && self.shutdown.stage() >= Stage::Terminating {
+            ended.retry_after = None;
+        }
+        match ended.outcome.payer() {
+            Payer::Done => Ok(ended),
+            Payer::Task | Payer::TaskForGood | Payer::Person => Err(Failure::Job(ended)),
+            Payer::Worker => Err(Failure::Worker(ended)),
+            Payer::Nobody => Err(Failure::Release(ended)),
+        }
+    }
+
+    /// The pool has waited. What is left of the agent was ended with it; a new one can be tried.
+    async fn recover(&self, _: WorkerId, _: WorkerHealth, _: &Ended) -> Recovered {
+        Recovered::Yes
+    }
+}
+
+/// The files of one attempt.
+struct Files {
+    log: PathBuf,
+    verify_log: PathBuf,
+    task: PathBuf,
+    result: PathBuf,
+    /// The log's name for people and the store.
+    shown_log: String,
+}
+
+impl Attempts {
+    async fn attempt(&self, job: &Job, context: &Context) -> Ended {
+        let task = &job.claim.task;
+        let words = match self.words(task) {
+            Ok(words) => words,
+            Err(reason) => return Ended::new(Outcome::Invalid, reason),
+        };
+        let Some(lent) = self.supply.lend() else {
+            return Ended::new(Outcome::Throttled, "no credential was ready".to_owned());
+        };
+        let files = match self.prepare(task) {
+            Ok(files) => files,
+            Err(error) => {
+                return Ended::new(
+                    Outcome::WorkerFailed,
+                    format!("could not prepare the log: {error}"),
+                );
+            }
+        };
+        self.tell_start(job, context, &lent);
+        let mut ended = self.run_agent(job, context, words, &files, &lent).await;
+        if ended.outcome == Outcome::Succeeded {
+            ended = self.verify(job, context, &files, ended).await;
+        }
+        ended.log = Some(files.shown_log);
+        ended.credential = lent.label().map(str::to_owned);
+        self.settle(lent, &mut ended);
+        ended
+    }
+
+    /// The program and its arguments, and what is written to its stdin.
+    fn words(&self, task: &Task) -> Result<(Vec<String>, Stdin), String> {
+        let prompt = || Stdin::Bytes(task.spec.prompt.clone().into_bytes());
+        if let Some(own) = &task.spec.command {
+            return Ok((shell_or_argv(own), prompt()));
+        }
+        let Some(command) = &self.command else {
+            return Err("it has no command of its own, and the run was given none".into());
+        };
+        let words = command.render(task).map_err(|error| error.to_string())?;
+        Ok((words, if command.uses_fields() { Stdin::Null } else { prompt() }))
+    }
+
+    fn prepare(&self, task: &Task) -> io::Result<Files> {
+        let folder = self.project.log_folder(&task.id);
+        fs::create_dir_all(&folder)?;
+        let attempt = task.attempt;
+        let files = Files {
+            log: folder.join(format!("{attempt}.log")),
+            verify_log: folder.join(format!("{attempt}.verify.log")),
+            task: folder.join(format!("{attempt}.task.json")),
+            result: folder.join(format!("{attempt}.result.json")),
+            shown_log: format!("logs/{}/{attempt}.log", file_name(&task.id)),
+        };
+        fs::write(
+            &files.task,
+            serde_json::to_vec(&TaskView::from(task)).map_err(io::Error::other)?,
+        )?;
+        Ok(files)
+    }
+
+    fn tell_start(&self, job: &Job, context: &Context, lent: &Lent) {
+        self.reporter.tell(&Event::TaskStarted {
+            task: job.claim.fence.task.clone(),
+            title: job.claim.task.spec.title.clone(),
+            attempt: job.claim.fence.attempt,
+            worker: context.worker().number(),
+            credential: lent.label().map(str::to_owned),
+        });
+    }
+
+    async fn run_agent(
+        &self,
+        job: &Job,
+        context: &Context,
+        (words, stdin): (Vec<String>, Stdin),
+        files: &Files,
+        lent: &Lent,
+    ) -> Ended {
+        let command = self
+            .command_of(&words, &job.claim.task, files)
+            .stdin(stdin)
+            .envs(lent.environment())
+            .log(LogOptions::new(&files.log));
+        match self.watch(command, job, context).await {
+            Ok((exit, None)) => judge::agent(&exit, AgentResult::read(&files.result)),
+            Ok((exit, Some(order))) => judge::stopped(&exit, order),
+            Err(failure) => failure,
+        }
+    }
+
+    async fn verify(&self, job: &Job, context: &Context, files: &Files, agent: Ended) -> Ended {
+        let task = &job.claim.task;
+        let Some(verify) = task.spec.verify.as_ref().or(self.verify.as_ref()) else { return agent };
+        let command = self
+            .command_of(&shell_or_argv(verify), task, files)
+            .log(LogOptions::new(&files.verify_log));
+        match self.watch(command, job, context).await {
+            Ok((exit, None)) => judge::verified(&exit, agent),
+            Ok((exit, Some(order))) => judge::stopped(&exit, order),
+            Err(failure) => failure,
+        }
+    }
+
+    fn command_of(&self, words: &[String], task: &Task, files: &Files) -> Command {
+        let spec = &task.spec;
+        let last_error =
+            task.error.as_deref().map(|error| ("AGENT_RUNNER_LAST_ERROR", error.replace('\0', "")));
+        Command::new(&words[0])
+            .args(&words[1..])
+            .current_dir(&self.project.root)
+            .envs_remove(PARENT_AGENT_VARIABLES)
+            .envs_remove(self.supply.variables())
+            .env("AGENT_RUNNER_TASK_ID", task.id.as_str())
+            .env("AGENT_RUNNER_ATTEMPT", task.attempt.to_string())
+            .env("AGENT_RUNNER_STORE", &self.store_url)
+            .env("AGENT_RUNNER_TASK_FILE", &files.task)
+            .env("AGENT_RUNNER_RESULT", &files.result)
+            .env_remove("AGENT_RUNNER_LAST_ERROR")
+            .envs(last_error)
+            .mask(self.supply.secrets())
+            .timeout(spec.timeout.or(self.timeout))
+            .idle_timeout(spec.idle_timeout.or(self.idle_timeout))
+            .grace(self.grace)
+    }
+
+    /// Runs a command to its end, or to the end that somebody asked for.
+    async fn watch(
+        &self,
+        command: Command,
+        job: &Job,
+        context: &Context,
+    ) -> Result<(Exit, Option<Order>), Ended> {
+        let child = command.spawn().map_err(|error| not_started(&error))?;
+        if let Err(error) = job.note(&child.identity().to_string()) {
+            self.reporter
+                .ui()
+                .warn(format_args!("could not note the agent in the task's lock: {error}"));
+        }
+        let stop = Stop::new();
+        let (exit, order) = self.wait(child, &stop, job, context).await;
+        let exit = exit.map_err(|error| {
+            Ended::new(Outcome::WorkerFailed, format!("could not watch the agent: {error}"))
+        })?;
+        if let Some(error) = &exit.log_error {
+            self.reporter.ui().warn(format_args!("{error}: {}", error.source));
+        }
+        if exit.survivors > 0 {
+            let task = &job.claim.fence.task;
+            self.reporter.ui().warn(format_args!(
+                "{} processes of task '{task}' could not be ended",
+                exit.survivors
+            ));
+        }
+        Ok((exit, order))
+    }
+
+    async fn wait(
+        &self,
+        child: Child,
+        stop: &Stop,
+        job: &Job,
+        context: &Context,
+    ) -> (Result<Exit, agent_runner_exec::WaitError>, Option<Order>) {
+        let mut order = None;
+        let mut exit = std::pin::pin!(child.wait(stop));
+        loop {
+            let ordered = tokio::select! {
+                exit = &mut exit => return (exit, order),
+                ordered = self.ordered(job, context), if order.is_none() => ordered,
+                () = self.shutdown.reached(Stage::Killing), if order.is_some() && stop.level() < Some(StopLevel::Kill) => {
+                    stop.raise(StopLevel::Kill);
+                    continue;
+                }
+            };
+            stop.raise(StopLevel::Interrupt);
+            order = Some(ordered);
+        }
+    }
+
+    /// Waits until somebody wants the agent to end.
+    async fn ordered(&self, job: &Job, context: &Context) -> Order {
+        tokio::select! {
+            beat = job.held.ended() => match beat {
+                Beat::Cancel => Order::Cancel,
+                _ => Order::Lost,
+            },
+            () = self.shutdown.reached(Stage::Terminating) => Order::Stop,
+            _ = context.cancelled() => Order::Stop,
+        }
+    }
+
+    /// Tells the supply how its credential fared.
+    fn settle(&self, lent: Lent, ended: &mut Ended) {
+        let settled = self.supply.settle(lent, ended.outcome, ended.retry_after);
+        if let Some(event) = settled.event {
+            self.reporter.tell(&event);
+        }
+        ended.retry_after = settled.retry_after;
+    }
+}
+
+/// Why an agent was ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// A person took the task out.
+    Cancel,
+    /// The claim is gone.
+    Lost,
+    /// The run stops.
+    Stop,
+}
+
+pub(super) fn shell_or_argv(command: &CommandLine) -> Vec<String> {
+    match command {
+        CommandLine::Shell(line) => vec!["sh".into(), "-c".into(), line.clone()],
+        CommandLine::Argv(words) => words.clone(),
+    }
+}
+
+/// A program that is not there cannot be mended by another worker; a full process table can.
+fn not_started(error: &SpawnError) -> Ended {
+    let message = crate::error::chain_of(error);
+    let outcome = if error.is_transient() { Outcome::WorkerFailed } else { Outcome::Invalid };
+    Ended::new(outcome, message)
+}

@@ -1,0 +1,99 @@
+//! `run`: from a command line to a backlog that is done.
+
+mod agent_result;
+mod attempt;
+mod claims;
+mod engine;
+mod host;
+mod judge;
+mod keeper;
+mod leftovers;
+mod outcome;
+mod plan;
+mod queue;
+mod rehearsal;
+mod settings;
+mod shutdown;
+mod supply;
+mod tally;
+mod tick;
+
+pub use agent_result::AgentResult;
+pub use engine::{Engine, Summary};
+pub use outcome::Outcome;
+pub use rehearsal::claim_and_hold;
+pub use settings::Settings;
+pub use tick::Checklist;
+
+use agent_runner_task_store::{Filter, TaskStore};
+
+use crate::{
+    cli::{self, Empty},
+    commands::{Imported, import_backlogs, open_statuses},
+    error::{Error, Result},
+    exit_code::Exit,
+    project::Project,
+    report::Reporter,
+    ui::Ui,
+};
+
+/// Works through the backlog.
+pub async fn run(mut ui: Ui, project: &Project, args: &cli::Run) -> Result<Exit> {
+    let settings = Settings::new(args, project)?;
+    if args.dry_run {
+        let backlogs = settings::backlogs(args, project, !project.has_store());
+        return plan::show(&ui, project, &settings, &backlogs, args.format.as_deref()).await;
+    }
+    let store = project.open_store()?;
+    let is_empty = store.counts().await?.total() == 0;
+    let backlogs = settings::backlogs(args, project, is_empty);
+    let imported = import_backlogs(&*store, &backlogs, args.format.as_deref()).await?;
+    tell_import(&ui, &imported);
+    let counts = store.counts().await?;
+    if counts.total() == 0 {
+        return nothing_to_do(&ui, settings.empty);
+    }
+    check_commands(&*store, &settings).await?;
+    ui.start_footer();
+    let reporter = Reporter::new(ui.clone());
+    let mut engine = Engine::new(project, settings, store, reporter)?;
+    engine.tick_off(imported.checklists);
+    let summary = engine.run().await;
+    ui.end_footer();
+    Ok(summary?.exit)
+}
+
+fn tell_import(ui: &Ui, imported: &Imported) {
+    let report = &imported.counted;
+    if report.added + report.updated > 0 {
+        ui.say(format_args!(
+            "{} tasks added, {} updated, {} as before",
+            report.added, report.updated, report.unchanged
+        ));
+    }
+}
+
+fn nothing_to_do(ui: &Ui, empty: Empty) -> Result<Exit> {
+    match empty {
+        Empty::Ok => {
+            ui.say("nothing to do: there is no task");
+            Ok(Exit::Success)
+        }
+        Empty::Error => Err(Error::message(Exit::NothingToDo, "nothing to do: there is no task")
+            .hint("name a backlog: `agent-runner run tasks.md -- CMD`, or add a task: `agent-runner add 'fix the login'`")),
+    }
+}
+
+/// Without a command for the run, the next tasks must bring their own.
+async fn check_commands(store: &dyn TaskStore, settings: &Settings) -> Result<()> {
+    if settings.command.is_some() {
+        return Ok(());
+    }
+    let open = Filter { statuses: open_statuses(), tags: settings.tags.clone() };
+    let first = store.list(&open, None, 1).await?;
+    if first.iter().all(|task| task.spec.command.is_some()) {
+        return Ok(());
+    }
+    Err(Error::usage("there is no agent: neither the command line nor the configuration nor the tasks name a command")
+        .hint("say which: `agent-runner run -- claude -p '{{prompt}}'`, or `command = [...]` in agent-runner.toml"))
+}

@@ -1,0 +1,344 @@
+//! The store as the pool's source: claims with their locks, and ends with their verdicts.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use agent_runner_backoff::ExponentialBackoff;
+use agent_runner_lock::{Acquire, LockDir, NoteError, TaskLock};
+use agent_runner_pool::{Assignment, End, JobError, Source, SourceError, Stop, Then, WorkerId};
+use agent_runner_task_store::{
+    Claim, ClaimRequest, Fence, Finished, Report, StoreError, TaskId, TaskStatus, TaskStore,
+    Verdict, Worker,
+};
+use tokio::sync::{Mutex as Turn, Notify, mpsc};
+
+use super::{
+    attempt::Ended,
+    claims::{Claims, Held},
+    leftovers,
+    outcome::{Outcome, Payer},
+    shutdown::{Shutdown, Stage},
+    supply::{Ready, Supply},
+    tally::Tally,
+};
+use crate::{
+    exit_code::Exit,
+    report::{Event, Reporter},
+};
+
+/// How often a store is asked for what other processes may have changed.
+const POLL: Duration = Duration::from_millis(200);
+/// How long a task waits whose lock somebody else holds.
+const LOCKED: Duration = Duration::from_secs(1);
+/// How often a full disk is given another chance to take a result.
+const PATIENCE: u32 = 12;
+
+/// The tasks of a store, for the workers of one run.
+pub(super) struct TaskQueue {
+    pub(super) store: Arc<dyn TaskStore>,
+    pub(super) locks: LockDir,
+    pub(super) claims: Arc<Claims>,
+    pub(super) supply: Arc<Supply>,
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) shutdown: Shutdown,
+    pub(super) tally: Arc<Tally>,
+    /// Told of each task that is done.
+    pub(super) done: mpsc::UnboundedSender<TaskId>,
+    pub(super) request: ClaimRequest,
+    pub(super) backoff: ExponentialBackoff,
+    pub(super) wait_for_keys: bool,
+    /// How many tasks may still be started.
+    pub(super) allowance: AtomicU64,
+    /// One worker at a time looks for work; the others wait for their turn.
+    pub(super) turn: Turn<()>,
+    /// Rung when an attempt of this run ended, since that may make others claimable.
+    pub(super) changed: Notify,
+}
+
+/// A claimed task in a worker's hands.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) claim: Claim,
+    pub(super) held: Held,
+    lock: Mutex<Option<TaskLock>>,
+}
+
+impl Job {
+    /// Writes a note into the task's lock, for whoever finds it when this process is gone.
+    pub(super) fn note(&self, note: &str) -> Result<(), NoteError> {
+        match &*self.lock.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(lock) => lock.set_note(note),
+            None => Ok(()),
+        }
+    }
+
+    fn unlock(&self) {
+        // A lock that cannot be released is freed by the kernel when the process ends.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Source<Ended, Ended> for TaskQueue {
+    type Job = Arc<Job>;
+
+    async fn next(
+        &self,
+        worker: WorkerId,
+        stop: &Stop,
+    ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+        let _turn = tokio::select! {
+            turn = self.turn.lock() => turn,
+            () = stop.stopped() => return Ok(None),
+        };
+        while !stop.is_stopped() && self.has_allowance() {
+            if !self.keys_are_ready(stop).await {
+                continue;
+            }
+            // What this waits for is registered before the store is asked, so that no ring is missed.
+            let changed = self.changed.notified();
+            let (counts, due) = (self.store.counts().await?, self.store.next_due().await?);
+            if let Some(assignment) = self.claim(worker).await? {
+                return Ok(Some(assignment));
+            }
+            if counts.running == 0 && due.is_none() {
+                return Ok(None);
+            }
+            let pause = due.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL);
+            tokio::select! {
+                () = stop.stopped() => {}
+                () = changed => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn settle(
+        &self,
+        worker: WorkerId,
+        assignment: Assignment<Arc<Job>>,
+        end: &End<Ended, Ended>,
+        then: Then,
+    ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+        let job = assignment.job;
+        let report = self.report(&job, end);
+        let request = (then == Then::Next && self.takes_more()).then(|| self.request_of(worker));
+        let finished = self.finish(&job.claim.fence, &report, request.as_ref()).await;
+        // The store knows the end before anybody else can take the lock.
+        job.unlock();
+        self.claims.remove(&job.claim.fence);
+        self.changed.notify_waiters();
+        match finished {
+            Ok(finished) => {
+                self.tell(worker, &job, &report, &finished);
+                match finished.next {
+                    Some(claim) => self.take(worker, claim).await,
+                    None => Ok(None),
+                }
+            }
+            Err(StoreError::LeaseLost { task, attempt }) => {
+                self.reporter.tell(&Event::ClaimLost { task, attempt, worker: worker.number() });
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl TaskQueue {
+    async fn claim(&self, worker: WorkerId) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+        while let Some(claim) = self.store.claim(&self.request_of(worker)).await? {
+            if let Some(assignment) = self.take(worker, claim).await? {
+                return Ok(Some(assignment));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the lock of a claimed task. A task whose lock is held goes back for a while.
+    async fn take(
+        &self,
+        worker: WorkerId,
+        claim: Claim,
+    ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+        let holder = match self.locks.try_acquire(claim.fence.task.as_str())? {
+            Acquire::Acquired(lock) => {
+                // Its last holder may have been killed after the store had heard from it.
+                leftovers::end(&lock).await;
+                self.allowance.fetch_sub(1, Ordering::Relaxed);
+                let held = self.claims.insert(claim.fence.clone());
+                let attempt = claim.fence.attempt;
+                let job = Job { claim, held, lock: Mutex::new(Some(lock)) };
+                return Ok(Some(Assignment::new(Arc::new(job)).attempt(attempt)));
+            }
+            Acquire::Held(holder) => holder,
+        };
+        let verdict = Verdict::Released { retry_after: LOCKED };
+        let report =
+            Report::new(verdict, Outcome::Locked.as_str()).with_message(holder.to_string());
+        match self.finish(&claim.fence, &report, None).await {
+            Ok(finished) => {
+                let ended = self.event(worker, &claim, &report, &finished);
+                self.reporter.tell(&ended);
+                Ok(None)
+            }
+            Err(StoreError::LeaseLost { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Records an end. A full disk may be mended while it waits: an agent's work is worth that.
+    async fn finish(
+        &self,
+        fence: &Fence,
+        report: &Report,
+        next: Option<&ClaimRequest>,
+    ) -> Result<Finished, StoreError> {
+        let mut delays = ExponentialBackoff::new().delays().take(PATIENCE as usize);
+        loop {
+            let result = self.store.finish(fence, report.clone(), next).await;
+            let Err(error @ StoreError::DiskFull { .. }) = result else { return result };
+            let Some(delay) = delays.next() else { return Err(error) };
+            self.reporter.ui().warn(format_args!("{error}; task '{}' waits for it", fence.task));
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    fn request_of(&self, worker: WorkerId) -> ClaimRequest {
+        let worker = Worker { number: worker.number(), ..self.request.worker.clone() };
+        ClaimRequest { worker, ..self.request.clone() }
+    }
+
+    fn has_allowance(&self) -> bool {
+        self.allowance.load(Ordering::Relaxed) > 0
+    }
+
+    fn takes_more(&self) -> bool {
+        self.has_allowance()
+            && self.shutdown.stage() == Stage::Running
+            && matches!(self.supply.ready(), Ready::Now)
+    }
+
+    /// Waits for a credential. `false` means: look again.
+    async fn keys_are_ready(&self, stop: &Stop) -> bool {
+        let wait = match self.supply.ready() {
+            Ready::Now => return true,
+            Ready::In(wait) => Some(wait),
+            Ready::Never => None,
+        };
+        let ready_in_s = wait.map(|wait| wait.as_secs_f64());
+        match wait {
+            Some(wait) if self.wait_for_keys || self.supply.is_pause() => {
+                if self.supply.announce() {
+                    self.reporter.tell(&Event::KeysExhausted { ready_in_s });
+                }
+                tokio::select! {
+                    () = stop.stopped() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+            _ => {
+                self.reporter.tell(&Event::KeysExhausted { ready_in_s });
+                self.shutdown.advance(Stage::Draining, Exit::NoKeys, "no key is ready");
+                stop.stopped().await;
+            }
+        }
+        false
+    }
+
+    fn report(&self, job: &Job, end: &End<Ended, Ended>) -> Report {
+        match end {
+            End::Finished(ended) => self.report_of(job, ended),
+            End::Released(ended) | End::Requeued(ended) => self.report_of(job, ended),
+            End::Failed(error) => match &**error {
+                JobError::Failed(ended) => self.report_of(job, ended),
+                other => Report::new(self.failed(job), Outcome::TaskFailed.as_str())
+                    .with_message(other.to_string()),
+            },
+            _ => Report::new(
+                Verdict::Released { retry_after: Duration::ZERO },
+                Outcome::Stopped.as_str(),
+            ),
+        }
+    }
+
+    fn report_of(&self, job: &Job, ended: &Ended) -> Report {
+        let verdict = match ended.outcome.payer() {
+            Payer::Done => Verdict::Succeeded,
+            Payer::Task => self.failed(job),
+            Payer::TaskForGood => Verdict::Dead,
+            Payer::Worker => {
+                Verdict::Crashed { retry_after: self.backoff.delay(job.claim.task.recoveries) }
+            }
+            Payer::Nobody => {
+                Verdict::Released { retry_after: ended.retry_after.unwrap_or_default() }
+            }
+            Payer::Person => Verdict::Cancelled,
+        };
+        Report {
+            verdict,
+            outcome: ended.outcome.as_str().to_owned(),
+            message: ended.message.clone(),
+            exit_code: ended.exit_code,
+            signal: ended.signal,
+            duration: ended.duration,
+            log: ended.log.clone(),
+            credential: ended.credential.clone(),
+            details: ended.details.clone().into_iter().collect(),
+        }
+    }
+
+    fn failed(&self, job: &Job) -> Verdict {
+        Verdict::Failed { retry_after: self.backoff.delay(job.claim.task.failures) }
+    }
+
+    fn tell(&self, worker: WorkerId, job: &Job, report: &Report, finished: &Finished) {
+        self.tally.see(finished.status);
+        if finished.status == TaskStatus::Succeeded {
+            // Nobody listens when there is no box to tick.
+            drop(self.done.send(job.claim.fence.task.clone()));
+        }
+        self.reporter.tell(&self.event(worker, &job.claim, report, finished));
+        if let Some(reason) = self.tally.too_many_failures() {
+            self.shutdown.advance(Stage::Draining, Exit::TasksFailed, reason);
+        }
+    }
+
+    fn event(
+        &self,
+        worker: WorkerId,
+        claim: &Claim,
+        report: &Report,
+        finished: &Finished,
+    ) -> Event {
+        let retry_after = match report.verdict {
+            Verdict::Failed { retry_after }
+            | Verdict::Crashed { retry_after }
+            | Verdict::Released { retry_after }
+                if !finished.status.is_final() =>
+            {
+                Some(retry_after.as_secs_f64())
+            }
+            _ => None,
+        };
+        Event::TaskFinished {
+            task: claim.fence.task.clone(),
+            title: claim.task.spec.title.clone(),
+            attempt: claim.fence.attempt,
+            worker: worker.number(),
+            status: finished.status,
+            outcome: report.outcome.clone(),
+            message: report.message.clone(),
+            exit_code: report.exit_code,
+            signal: report.signal,
+            duration_s: report.duration.as_secs_f64(),
+            retry_after_s: retry_after,
+            log: report.log.clone(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a run was asked to do: flags first, then the configuration, then the defaults.
+
+use std::{path::PathBuf, time::Duration};
+
+use agent_runner_exec::find_program;
+use agent_runner_task_store::{Budget, CommandLine};
+
+use crate::{
+    cli::{self, Empty},
+    error::{Error, Result},
+    exit_code::Exit,
+    project::Project,
+    template::{CommandTemplate, Quoting},
+    units::FailureLimit,
+};
+
+const JOBS: u32 = 4;
+const GRACE: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
+/// Where a backlog is looked for when none is named and the store is empty.
+const BACKLOGS: [&str; 9] = [
+    "tasks.md",
+    "tasks.jsonl",
+    "tasks.json",
+    "tasks.yaml",
+    "tasks.yml",
+    "tasks.toml",
+    "tasks.csv",
+    "tasks.txt",
+    "TODO.md",
+];
+
+/// A run, decided.
+#[derive(Debug)]
+pub struct Settings {
+    pub(super) jobs: u32,
+    pub(super) tags: Vec<String>,
+    pub(super) limit: Option<u64>,
+    pub(super) command: Option<CommandTemplate>,
+    pub(super) verify: Option<CommandLine>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) budget: Budget,
+    pub(super) retry_delay: Duration,
+    pub(super) max_retry_delay: Duration,
+    pub(super) max_failures: Option<FailureLimit>,
+    pub(super) wait_for_keys: bool,
+    pub(super) empty: Empty,
+}
+
+impl Settings {
+    /// Decides, and checks what can be checked before anything is run.
+    pub fn new(args: &cli::Run, project: &Project) -> Result<Self> {
+        let config = &project.config;
+        let words = if args.command.is_empty() { &config.command } else { &args.command };
+        let retry_delay = args.retry_delay.or(config.retry_delay).unwrap_or(RETRY_DELAY);
+        Ok(Self {
+            jobs: args.jobs.or(config.jobs).unwrap_or(JOBS).clamp(1, 1024),
+            tags: args.tags.clone(),
+            limit: args.limit,
+            command: command(words, args.shell)?,
+            verify: args.verify.clone().or_else(|| config.verify.clone()).map(CommandLine::Shell),
+            timeout: args.timeout.or(config.timeout),
+            idle_timeout: args.idle_timeout.or(config.idle_timeout),
+            grace: args.grace.or(config.grace).unwrap_or(GRACE),
+            budget: Budget {
+                attempts: args.attempts.or(config.attempts).unwrap_or(Budget::default().attempts),
+                ..Budget::default()
+            },
+            retry_delay,
+            max_retry_delay: MAX_RETRY_DELAY.max(retry_delay),
+            max_failures: if args.fail_fast {
+                Some(FailureLimit::Tasks(1))
+            } else {
+                args.max_failures
+            },
+            wait_for_keys: !args.no_wait_keys,
+            empty: args.empty,
+        })
+    }
+}
+
+/// The backlogs to add before the run: those named, else the configuration's, else, for an empty
+/// store, the first that has a usual name.
+pub(super) fn backlogs(args: &cli::Run, project: &Project, store_is_empty: bool) -> Vec<PathBuf> {
+    if !args.backlogs.is_empty() {
+        return args.backlogs.clone();
+    }
+    if let Some(backlog) = &project.config.backlog {
+        return vec![backlog.clone()];
+    }
+    let usual = || BACKLOGS.iter().map(|name| project.root.join(name)).find(|path| path.is_file());
+    store_is_empty.then(usual).flatten().into_iter().collect()
+}
+
+fn command(words: &[String], shell: bool) -> Result<Option<CommandTemplate>> {
+    let Some(program) = words.first() else { return Ok(None) };
+    let template = if shell {
+        CommandTemplate::for_shell(words)
+    } else {
+        CommandTemplate::new(words, Quoting::None)
+    };
+    let template = template.map_err(|error| {
+        Error::new(Exit::Usage, error).hint("`agent-runner help templates` lists the placeholders")
+    })?;
+    if !shell && !program.contains("{{") {
+        find_program(program).map_err(|error| {
+            Error::new(Exit::Invalid, error)
+                .hint(format!("install it, give its full path, or run `agent-runner run --shell -- '{program} …'` for a shell's own commands"))
+        })?;
+    }
+    Ok(Some(template))
+}

@@ -1,0 +1,250 @@
+//! The credentials of a run: which are lent to an attempt, and what its end says about them.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
+use agent_runner_credentials::{
+    Credential, ExposeSecret, KeyRing, KeyState, Lease, Rejection, is_key_variable,
+};
+
+use super::outcome::Outcome;
+use crate::{
+    error::Result,
+    keys,
+    project::Project,
+    report::{Event, Reporter},
+};
+
+/// All credentials, and the pauses that are no key's fault.
+#[derive(Debug)]
+pub(super) struct Supply {
+    state: Mutex<State>,
+    /// One credential of each is lent to an attempt.
+    providers: Vec<String>,
+    secrets: Vec<String>,
+    /// The variables of this process that no agent may see.
+    variables: Vec<String>,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: KeyRing,
+    paused_until: Option<Instant>,
+    backoff: AdaptiveBackoff,
+    /// No key is known, and the provider refused the agent's own login.
+    refused: bool,
+    announced: bool,
+}
+
+/// Whether an attempt can be supplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// Yes.
+    Now,
+    /// Not for so long.
+    In(Duration),
+    /// Not until a person does something.
+    Never,
+}
+
+/// What was lent to an attempt: at most one credential of each provider.
+#[derive(Debug)]
+pub(super) struct Lent {
+    leases: Vec<Lease>,
+    label: Option<String>,
+}
+
+/// What the end of an attempt meant for the supply.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// How long the task waits before it is tried again.
+    pub(super) retry_after: Option<Duration>,
+    /// What to tell about the credential.
+    pub(super) event: Option<Event>,
+}
+
+impl Supply {
+    /// Finds the credentials of a project.
+    pub(super) fn load(project: &Project, reporter: &Reporter) -> Result<Self> {
+        let loaded = keys::load(project)?;
+        for notice in &loaded.notices {
+            reporter.ui().warn(notice);
+        }
+        let credentials = loaded.credentials;
+        let secrets =
+            credentials.iter().map(|credential| credential.key.expose().to_owned()).collect();
+        let providers: BTreeSet<_> =
+            credentials.iter().map(|credential| credential.provider.clone()).collect();
+        Ok(Self {
+            providers: providers.iter().cloned().collect(),
+            variables: variables(&credentials),
+            secrets,
+            state: Mutex::new(State {
+                ring: KeyRing::new(credentials),
+                paused_until: None,
+                backoff: AdaptiveBackoff::new(ExponentialBackoff::new()),
+                refused: false,
+                announced: false,
+            }),
+        })
+    }
+
+    /// How many credentials there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().ring.len()
+    }
+
+    /// The secrets, to be masked.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str)
+    }
+
+    /// The variables to strip from an agent's environment.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(String::as_str)
+    }
+
+    /// Whether an attempt can be supplied now.
+    pub(super) fn ready(&self) -> Ready {
+        let mut state = self.lock();
+        if state.refused {
+            return Ready::Never;
+        }
+        let now = SystemTime::now();
+        let pause = state.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
+        let mut longest = pause.unwrap_or_default();
+        for provider in &self.providers {
+            match state.ring.next_ready_where(now, |credential| credential.provider == *provider) {
+                Some(at) => longest = longest.max(at.duration_since(now).unwrap_or_default()),
+                None => return Ready::Never,
+            }
+        }
+        if longest.is_zero() {
+            state.announced = false;
+            return Ready::Now;
+        }
+        Ready::In(longest)
+    }
+
+    /// Whether what is waited for is a pause for everybody, and no key's rest.
+    pub(super) fn is_pause(&self) -> bool {
+        self.lock().paused_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Whether this wait has not been told yet.
+    pub(super) fn announce(&self) -> bool {
+        !std::mem::replace(&mut self.lock().announced, true)
+    }
+
+    /// Lends a credential of each provider; `None` when one has none ready.
+    pub(super) fn lend(&self) -> Option<Lent> {
+        let mut state = self.lock();
+        let now = SystemTime::now();
+        let leases: Vec<_> = self
+            .providers
+            .iter()
+            .map(|provider| {
+                state.ring.lease_where(now, |credential| credential.provider == *provider).ok()
+            })
+            .collect::<Option<_>>()?;
+        let labels: Vec<_> = leases.iter().map(|lease| lease.credential().label.clone()).collect();
+        Some(Lent { label: (!labels.is_empty()).then(|| labels.join("+")), leases })
+    }
+
+    /// Takes back what was lent, and learns from how the attempt ended.
+    pub(super) fn settle(&self, lent: Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
+        let mut state = self.lock();
+        let rejection = match outcome {
+            Outcome::Throttled => Rejection::RateLimited { retry_after: wait },
+            Outcome::Overloaded => Rejection::Overloaded { retry_after: wait },
+            Outcome::Quota => Rejection::QuotaExhausted { resets_in: wait },
+            Outcome::Billing => Rejection::Billing,
+            Outcome::Auth => Rejection::Unauthorized,
+            Outcome::Succeeded => {
+                state.succeed(&lent);
+                return Settled { retry_after: None, event: None };
+            }
+            _ => return Settled { retry_after: wait, event: None },
+        };
+        match &lent.leases[..] {
+            [lease] if rejection.is_about_key() => state.reject(lease, rejection),
+            _ => state.pause(rejection),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn succeed(&mut self, lent: &Lent) {
+        self.backoff.record_success();
+        for lease in &lent.leases {
+            self.ring.success(lease, SystemTime::now());
+        }
+    }
+
+    /// One key is at fault: it rests, and the task goes to the next one at once.
+    fn reject(&mut self, lease: &Lease, rejection: Rejection) -> Settled {
+        let now = SystemTime::now();
+        self.ring.report_rejection(lease, now, rejection);
+        let label = &lease.credential().label;
+        let snapshot = self.ring.snapshot(now);
+        let key =
+            snapshot.keys.iter().find(|key| key.label == *label && key.state != KeyState::Ready);
+        let event = key.map(|key| Event::KeyRested {
+            key: key.label.clone(),
+            state: key.state.as_str().to_owned(),
+            ready_in_s: key
+                .until
+                .and_then(|until| until.duration_since(now).ok())
+                .map(|wait| wait.as_secs_f64()),
+        });
+        Settled { retry_after: None, event }
+    }
+
+    /// Nobody's key, or one that is not known: everybody waits. A login that is refused is the end.
+    fn pause(&mut self, rejection: Rejection) -> Settled {
+        self.refused |= matches!(rejection, Rejection::Unauthorized | Rejection::Billing);
+        self.backoff.record_failure();
+        if let Some(wait) = rejection.retry_after() {
+            self.backoff.record_retry_after(wait);
+        }
+        let wait = self.backoff.delay();
+        let until = Instant::now() + wait;
+        self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
+        Settled { retry_after: Some(wait), event: None }
+    }
+}
+
+impl Lent {
+    /// Which were lent, for people.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    /// What the agent finds in its environment.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        self.leases
+            .iter()
+            .flat_map(|lease| lease.credential().environment())
+            .map(|(name, value)| (name, value.expose_secret().to_owned()))
+            .collect()
+    }
+}
+
+/// The variables of this process that hold credentials of these providers.
+fn variables(credentials: &[Credential]) -> Vec<String> {
+    let prefixes: BTreeSet<_> =
+        credentials.iter().map(|credential| credential.provider.to_uppercase()).collect();
+    env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| prefixes.iter().any(|prefix| is_key_variable(name, prefix)))
+        .collect()
+}

@@ -1,0 +1,104 @@
+//! Durations, shares and times as people write and read them.
+
+use std::{
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Reads `90`, `90s`, `1h 30m`: a bare number is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let help = || format!("`{text}` is not a time: write it as `90s`, `30m` or `1h 30m`");
+    let parsed = match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok()),
+    };
+    parsed.filter(|d| !d.is_zero()).ok_or_else(help)
+}
+
+/// Writes a duration for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`.
+pub fn show_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Writes a time as RFC 3339 in UTC, to the millisecond.
+pub fn show_time(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{time:.3}")
+}
+
+/// How many failures end a run: a number of tasks, or a share of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FailureLimit {
+    /// So many tasks.
+    Tasks(u64),
+    /// So many of a hundred.
+    Percent(f64),
+}
+
+impl FailureLimit {
+    /// Whether `failed` of `total` tasks are too many.
+    #[expect(clippy::cast_precision_loss, reason = "a share of tasks needs no more than 52 bits")]
+    pub fn is_reached(self, failed: u64, total: u64) -> bool {
+        match self {
+            Self::Tasks(limit) => failed >= limit,
+            Self::Percent(limit) => failed > 0 && failed as f64 * 100.0 >= limit * total as f64,
+        }
+    }
+}
+
+impl FromStr for FailureLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let help = || {
+            format!("`{text}` is neither a number of tasks such as `5` nor a share such as `10%`")
+        };
+        match text.strip_suffix('%') {
+            Some(share) => match share.trim().parse() {
+                Ok(share) if share > 0.0 && share <= 100.0 => Ok(Self::Percent(share)),
+                _ => Err(help()),
+            },
+            None => match text.parse() {
+                Ok(tasks) if tasks > 0 => Ok(Self::Tasks(tasks)),
+                _ => Err(help()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, seconds) in
+            [("90", 90), ("90s", 90), ("30m", 1800), ("1h 30m", 5400), ("1h30m", 5400)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-5s", "0", "5 parsecs"] {
+            assert!(parse_duration(text).is_err(), "{text:?} is not a duration");
+        }
+    }
+
+    #[test]
+    fn failure_limits_count_tasks_or_shares() {
+        assert!("5".parse::<FailureLimit>().unwrap().is_reached(5, 100));
+        assert!(!"5".parse::<FailureLimit>().unwrap().is_reached(4, 100));
+        assert!("10%".parse::<FailureLimit>().unwrap().is_reached(10, 100));
+        assert!(!"10%".parse::<FailureLimit>().unwrap().is_reached(9, 100));
+        for text in ["0", "-1", "0%", "101%", "many"] {
+            assert!(text.parse::<FailureLimit>().is_err(), "{text:?} is not a limit");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Tasks, attempts and counts as scripts see them. `docs/schemas/` describes each.
+
+use agent_runner_task_store::{
+    Attempt, CommandLine, Counts, RunningTask, Task, TaskId, TaskStatus, Verdict,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::units::show_time;
+
+/// A line of `list --json`.
+#[derive(Debug, Serialize)]
+pub struct TaskView<'a> {
+    id: &'a TaskId,
+    status: TaskStatus,
+    title: &'a str,
+    prompt: &'a str,
+    command: Option<&'a CommandLine>,
+    verify: Option<&'a CommandLine>,
+    priority: i32,
+    depends_on: &'a [TaskId],
+    locks: &'a [String],
+    tags: &'a [String],
+    max_attempts: Option<u32>,
+    timeout_s: Option<f64>,
+    idle_timeout_s: Option<f64>,
+    not_before: Option<String>,
+    payload: &'a Value,
+    source: Option<&'a str>,
+    attempts: u32,
+    failures: u32,
+    recoveries: u32,
+    created_at: String,
+    finished_at: Option<String>,
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a Task> for TaskView<'a> {
+    fn from(task: &'a Task) -> Self {
+        let spec = &task.spec;
+        Self {
+            id: &task.id,
+            status: task.status,
+            title: &spec.title,
+            prompt: &spec.prompt,
+            command: spec.command.as_ref(),
+            verify: spec.verify.as_ref(),
+            priority: spec.priority,
+            depends_on: &spec.depends_on,
+            locks: &spec.locks,
+            tags: &spec.tags,
+            max_attempts: spec.max_attempts,
+            timeout_s: spec.timeout.map(|d| d.as_secs_f64()),
+            idle_timeout_s: spec.idle_timeout.map(|d| d.as_secs_f64()),
+            not_before: spec.not_before.map(show_time),
+            payload: &spec.payload,
+            source: spec.source.as_deref(),
+            attempts: task.attempt,
+            failures: task.failures,
+            recoveries: task.recoveries,
+            created_at: show_time(task.created_at),
+            finished_at: task.finished_at.map(show_time),
+            error: task.error.as_deref(),
+        }
+    }
+}
+
+/// An attempt in `show --json`.
+#[derive(Debug, Serialize)]
+pub struct AttemptView<'a> {
+    number: u32,
+    run: &'a str,
+    host: &'a str,
+    pid: u32,
+    worker: u32,
+    started_at: String,
+    finished_at: Option<String>,
+    outcome: Option<&'a str>,
+    verdict: Option<&'static str>,
+    message: Option<&'a str>,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    duration_s: Option<f64>,
+    log: Option<&'a str>,
+    credential: Option<&'a str>,
+}
+
+impl<'a> From<&'a Attempt> for AttemptView<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        let report = attempt.report.as_ref();
+        Self {
+            number: attempt.number,
+            run: &attempt.worker.run,
+            host: &attempt.worker.host,
+            pid: attempt.worker.pid,
+            worker: attempt.worker.number,
+            started_at: show_time(attempt.started_at),
+            finished_at: attempt.finished_at.map(show_time),
+            outcome: report.map(|r| r.outcome.as_str()),
+            verdict: report.map(|r| verdict_name(r.verdict)),
+            message: report.and_then(|r| r.message.as_deref()),
+            exit_code: report.and_then(|r| r.exit_code),
+            signal: report.and_then(|r| r.signal),
+            duration_s: report.map(|r| r.duration.as_secs_f64()),
+            log: report.and_then(|r| r.log.as_deref()),
+            credential: report.and_then(|r| r.credential.as_deref()),
+        }
+    }
+}
+
+/// A verdict's name in JSON.
+pub const fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "succeeded",
+        Verdict::Failed { .. } => "failed",
+        Verdict::Dead => "dead",
+        Verdict::Crashed { .. } => "crashed",
+        Verdict::Released { .. } => "released",
+        Verdict::Cancelled => "cancelled",
+    }
+}
+
+/// `status --json`.
+#[derive(Debug, Serialize)]
+pub struct StatusView<'a> {
+    /// The store.
+    pub store: &'a str,
+    /// How many tasks stand where.
+    pub counts: Counts,
+    /// All tasks.
+    pub total: u64,
+    /// What runs now.
+    pub running: Vec<RunningView<'a>>,
+}
+
+/// A running task in `status --json`.
+#[derive(Debug, Serialize)]
+pub struct RunningView<'a> {
+    id: &'a TaskId,
+    attempt: u32,
+    run: &'a str,
+    host: &'a str,
+    pid: u32,
+    worker: u32,
+    held_s: f64,
+    lease_left_s: f64,
+}
+
+impl<'a> From<&'a RunningTask> for RunningView<'a> {
+    fn from(task: &'a RunningTask) -> Self {
+        Self {
+            id: &task.fence.task,
+            attempt: task.fence.attempt,
+            run: &task.worker.run,
+            host: &task.worker.host,
+            pid: task.worker.pid,
+            worker: task.worker.number,
+            held_s: task.held_for.as_secs_f64(),
+            lease_left_s: task.lease_left.as_secs_f64(),
+        }
+    }
+}
