@@ -144,3 +144,6 @@ impl Default for RetryBudget {
 const fn assert_amount(amount: f64) {
     assert!(amount >= 0.0 && amount.is_finite(), "an amount of retries is zero or more");
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,11 @@
 
 use std::{iter::FusedIterator, time::Duration};
 
-use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
-    ExponentialBackoff,
-    jitter::{Around, between},
+    ExponentialBackoff, Jitter,
+    jitter::{Around, duration},
 };
 
 /// The delays of one run of failures. Made by [`ExponentialBackoff::delays`].
@@ -61,13 +61,14 @@ impl FusedIterator for Delays {}
 pub(crate) struct Sampler {
     pub(crate) policy: ExponentialBackoff,
     rng: Xoshiro256PlusPlus,
-    previous: Duration,
+    /// The delay that was drawn before, in seconds.
+    previous: f64,
 }
 
 impl Sampler {
     pub(crate) fn new(policy: ExponentialBackoff) -> Self {
         let seed = policy.seed().unwrap_or_else(rand::random);
-        Self { policy, rng: Xoshiro256PlusPlus::seed_from_u64(seed), previous: Duration::ZERO }
+        Self { policy, rng: Xoshiro256PlusPlus::seed_from_u64(seed), previous: 0.0 }
     }
 
     /// Draws a delay. One under the floor becomes the floor and up to a tenth of it, since those
@@ -75,24 +76,27 @@ impl Sampler {
     pub(crate) fn draw(&mut self, failures: u32, floor: Duration) -> Duration {
         let policy = &self.policy;
         let around = Around {
-            base: policy.base(),
-            delay: policy.delay(failures),
+            base: policy.base().as_secs_f64(),
+            delay: policy.seconds(failures),
             previous: self.previous,
-            max: policy.max(),
+            max: policy.max().as_secs_f64(),
         };
-        let delay = policy.jitter().draw(&mut self.rng, &around);
-        self.previous = delay;
+        self.previous = policy.jitter().draw(&mut self.rng, &around);
+        let delay = duration(self.previous).min(policy.max());
         if delay >= floor {
             return delay;
         }
         let spread = match policy.jitter() {
-            crate::Jitter::None => Duration::ZERO,
-            _ => between(&mut self.rng, Duration::ZERO, (floor / 10).min(policy.max())),
+            Jitter::None => Duration::ZERO,
+            _ => (floor / 10).min(policy.max()).mul_f64(self.rng.random()),
         };
         floor.saturating_add(spread)
     }
 
     pub(crate) fn forget(&mut self) {
-        self.previous = Duration::ZERO;
+        self.previous = 0.0;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,42 +27,37 @@ pub enum Jitter {
 }
 
 impl Jitter {
-    /// Draws around `delay`, which is at most `max`.
-    pub(crate) fn draw(self, rng: &mut Xoshiro256PlusPlus, around: &Around) -> Duration {
+    /// Draws around `delay`, which is at most `max`. All are seconds: what they are made from fits
+    /// a [`Duration`], and what comes out is rounded once.
+    pub(crate) fn draw(self, rng: &mut Xoshiro256PlusPlus, around: &Around) -> f64 {
         let &Around { base, delay, previous, max } = around;
         let (low, high) = match self {
             Self::None => return delay,
-            Self::Full => (Duration::ZERO, delay),
-            Self::Equal => (delay / 2, delay),
-            Self::Decorrelated => (base, previous.max(base).saturating_mul(3).min(max)),
+            Self::Full => (0.0, delay),
+            Self::Equal => (delay / 2.0, delay),
+            Self::Decorrelated => (base, (previous.max(base) * 3.0).min(max)),
             Self::Proportional(share) => {
-                let middle = delay.min(scale(max, 1.0 / (1.0 + share)));
-                (scale(middle, 1.0 - share), scale(middle, 1.0 + share).min(max))
+                let middle = delay.min(max / (1.0 + share));
+                (middle * (1.0 - share), middle * (1.0 + share))
             }
         };
-        between(rng, low, high)
+        low + (high - low) * rng.random::<f64>()
     }
 }
 
-/// What a delay is drawn around.
+/// What a delay is drawn around, in seconds.
 pub(crate) struct Around {
     /// The policy's first delay, at most `max`.
-    pub(crate) base: Duration,
+    pub(crate) base: f64,
     /// The exponential delay, at most `max`.
-    pub(crate) delay: Duration,
+    pub(crate) delay: f64,
     /// The delay that was drawn before.
-    pub(crate) previous: Duration,
+    pub(crate) previous: f64,
     /// The policy's maximum.
-    pub(crate) max: Duration,
+    pub(crate) max: f64,
 }
 
-/// Draws from `low..=high`; `low` when the range is empty.
-pub(crate) fn between(rng: &mut Xoshiro256PlusPlus, low: Duration, high: Duration) -> Duration {
-    let width = high.saturating_sub(low);
-    low + scale(width, rng.random::<f64>()).min(width)
-}
-
-/// Multiplies without a panic: what does not fit becomes the longest duration there is.
-pub(crate) fn scale(duration: Duration, factor: f64) -> Duration {
-    Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+/// A duration without a panic: what does not fit becomes the longest there is.
+pub(crate) fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Delays, Jitter, jitter::scale};
+use crate::{Delays, Jitter, jitter::duration};
 
 /// How long to wait after how many failures.
 ///
@@ -139,7 +139,16 @@ impl ExponentialBackoff {
     /// Pure and total: `delay(0)` is the base, and `delay(u32::MAX)` is the maximum.
     #[doc(alias = "get_delay")]
     pub fn delay(&self, failures: u32) -> Duration {
-        scale(self.base, power(self.factor, failures)).min(self.max)
+        duration(self.seconds(failures)).min(self.max)
+    }
+
+    /// The same in seconds, before they are rounded.
+    pub(crate) fn seconds(&self, failures: u32) -> f64 {
+        // Nothing stays nothing, even times infinity.
+        if self.base.is_zero() {
+            return 0.0;
+        }
+        (self.base.as_secs_f64() * power(self.factor, failures)).min(self.max.as_secs_f64())
     }
 
     /// Returns the delays of one run of failures, jitter included: endless, unless attempts or

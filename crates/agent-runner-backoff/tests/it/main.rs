@@ -1,1 +1,8 @@
-//! The public API of the crate, used as others use it.
+//! The public API, from outside.
+
+#[cfg(feature = "tokio")]
+mod adaptive;
+mod blocking;
+#[cfg(feature = "tokio")]
+mod retry;
+mod seed;
