@@ -95,7 +95,8 @@ async fn run<J, H: Handler<J>>(
     let mut slot = pin!(Some(async { handler.run(job, context).await }));
     let cancelled = tokio::select! {
         biased;
-        returned = contain(slot.as_mut()) => return (returned.into(), None),
+        // The job may have heard of its cancellation first, and have failed of it.
+        returned = contain(slot.as_mut()) => return (returned.into(), context.cancellation()),
         cancelled = context.cancelled() => cancelled,
     };
     let returned = tokio::select! {

@@ -38,6 +38,15 @@ impl Context {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether the job should stop, and why; for jobs that look now and then.
+    pub fn cancellation(&self) -> Option<Cancelled> {
+        if self.orders.is_cancelled() {
+            return Some(Cancelled::Stopping);
+        }
+        let time_is_over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        time_is_over.then_some(Cancelled::TimedOut)
+    }
+
     /// Waits until the job should stop, and says why.
     ///
     /// A job that does not end within the pool's grace after that is dropped where it waits.

@@ -116,6 +116,7 @@ where
             }
             let news = self.news.first().copied();
             tokio::select! {
+                biased;
                 Some(left) = self.tasks.join_next_with_id() => self.worker_left(left),
                 // An error means that nobody is left to wish for anything. The last wish was then
                 // to cancel, and the workers are on their way home.

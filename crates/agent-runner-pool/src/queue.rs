@@ -148,6 +148,7 @@ where
         let rested = self.state().resting.remove(&worker);
         if let Some(rested) = rested {
             tokio::select! {
+                biased;
                 () = time::sleep_until(rested) => {}
                 () = stop.stopped() => return Ok(None),
             }
@@ -167,6 +168,7 @@ where
                 }
             }
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = stop.stopped() => {
                     // A job that this worker was told of is for somebody else.
@@ -187,7 +189,7 @@ where
         let mut state = self.state();
         let waits_again = state.take_back(assignment, end);
         let rests = matches!(end, End::Released(_));
-        if rests {
+        if rests && !state.rest.is_zero() {
             let rested = after(state.rest);
             state.resting.insert(worker, rested);
         }

@@ -56,7 +56,11 @@ impl Stop {
         self.until(|order| order.finish).await;
     }
 
-    /// Waits for the first cancellation, and says by when it wants to be obeyed.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.order().cancel_by.is_some()
+    }
+
+    /// Waits for the first cancellation.
     pub(crate) async fn cancelled(&self) {
         self.until(|order| order.cancel_by.is_some()).await;
     }
@@ -66,6 +70,7 @@ impl Stop {
         loop {
             let by = self.order().cancel_by;
             tokio::select! {
+                biased;
                 () = self.until(|order| order.cancel_by != by) => {}
                 () = sleep_until(by) => return,
             }

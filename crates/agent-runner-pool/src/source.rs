@@ -115,7 +115,8 @@ pub enum End<O, E> {
     Requeued(Arc<E>),
     /// It met a limit, which is nobody's failure. It goes back as if it had not been handed out.
     Released(Arc<E>),
-    /// The run was told to stop before it was done. It goes back as if it had not been handed out.
+    /// Its worker was told to stop before it was done, or before it began. It goes back as if it had
+    /// not been handed out.
     Cancelled,
 }
 

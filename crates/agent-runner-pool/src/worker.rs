@@ -1,8 +1,12 @@
 //! One worker: takes jobs, settles them, and minds its health.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::coop, time};
+use tokio::{
+    sync::watch,
+    task::{self, coop},
+    time,
+};
 
 use crate::{
     Assignment, End, Event, Handler, Recovered, Source, SourceError, Stop, Then, WorkerHealth,
@@ -104,6 +108,10 @@ where
             };
             at_hand = match self.work_on(assignment).await? {
                 Go::On(next) => next,
+                Go::Yield => {
+                    task::yield_now().await;
+                    None
+                }
                 Go::Recover(error) => match self.recover(&error).await {
                     None => None,
                     Some(exit) => return Ok(exit),
@@ -130,15 +138,18 @@ where
         // this attempt is said before. An output can only be given away afterwards.
         events.emit_unfinished(worker, job, &end).await;
         let finished = (matches!(end, End::Finished(_)) && events.are_read()).then(|| job.clone());
-        let error = worker_error.filter(|_| !self.health.is_healthy());
-        let rest = error.is_some() || self.orders.is_stopped();
+        let rest = worker_error.is_some() || self.orders.is_stopped();
         let then = if rest { Then::Rest } else { Then::Next };
         let next = source.settle(worker, assignment, &end, then).await?;
         board.job_ended(&end);
         if let (End::Finished(output), Some(job)) = (end, finished) {
             events.emit(|| Event::JobFinished { worker, job, output }).await;
         }
-        Ok(error.map_or(Go::On(next), Go::Recover))
+        Ok(match worker_error {
+            None => Go::On(next),
+            Some(_) if self.health.is_healthy() => Go::Yield,
+            Some(error) => Go::Recover(error),
+        })
     }
 
     /// Counts what a job says about the worker's health.
@@ -164,7 +175,7 @@ where
             let wait = waits.next().unwrap_or_default();
             let health = self.health;
             let mut recovery = pin!(Some(async {
-                time::sleep(wait).await;
+                pause(wait).await;
                 handler.recover(worker, health, error).await
             }));
             let recovered = tokio::select! {
@@ -190,5 +201,13 @@ where
 /// What a worker does after a job.
 enum Go<J, E> {
     On(Option<Assignment<J>>),
+    /// The job that it failed at is for somebody else, if anybody else has time.
+    Yield,
     Recover(Arc<E>),
+}
+
+async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        time::sleep(wait).await;
+    }
 }
