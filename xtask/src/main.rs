@@ -7,6 +7,7 @@
 
 mod arrows;
 mod bench;
+mod count;
 mod flags;
 mod fuzz;
 mod lint;
