@@ -34,7 +34,6 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct Global {
     /// Work in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
@@ -159,7 +158,11 @@ Examples:
   agent-runner run todo.csv --verify 'cargo test -q' -- codex exec '{{prompt}}'
   agent-runner run                     continue where the last run ended"
 )]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "the fields are the flags, under their names"
+)]
 pub struct Run {
     /// Backlogs to add first: .json .jsonl .yaml .toml .csv .md .txt, or `-` for stdin
     #[arg(value_name = "BACKLOG")]
@@ -314,7 +317,6 @@ pub struct List {
 
 /// Where a task stands, on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the names are those of `TaskStatus`, which explains them")]
 pub enum Status {
     Pending,
     Waiting,

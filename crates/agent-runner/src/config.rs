@@ -94,7 +94,7 @@ pub fn upward(folder: &Path) -> impl Iterator<Item = &Path> {
 
 fn explain(text: &str, path: &Path, error: &toml::de::Error) -> Error {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
-    let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = text[..start].matches('\n').count() + 1;
     let message = error.message().lines().next().unwrap_or("not valid TOML");
     let failure = Error::invalid(format!("{}:{line}: {message}", path.display()));
     let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());

@@ -116,14 +116,12 @@ fn open(path: &Path, format: Option<Format>) -> Result<Reader<'static>> {
             .hint("name a file, or pipe the backlog in"));
     }
     let input = BufReader::new(io::stdin());
-    match format {
-        Some(format) => Ok(backlog::read("stdin", format, input)),
-        None => {
-            let (format, input) = Format::detect(input)
-                .or_invalid(|| "could not read the backlog from stdin".into())?;
-            Ok(backlog::read("stdin", format, input))
-        }
+    if let Some(format) = format {
+        return Ok(backlog::read("stdin", format, input));
     }
+    let (format, input) =
+        Format::detect(input).or_invalid(|| "could not read the backlog from stdin".into())?;
+    Ok(backlog::read("stdin", format, input))
 }
 
 fn source(reader: Reader<'static>) -> TaskSource {

@@ -170,7 +170,7 @@ fn tasks(seed: u64) -> Result<Vec<NewTask>> {
                 title: (*prompt).into(),
                 prompt: (*prompt).into(),
                 payload: json!({ "script": script.as_str() }),
-                priority: if index == 0 { 1 } else { 0 },
+                priority: i32::from(index == 0),
                 depends_on: depends_on(index, &mut rng)?,
                 verify: verify(*script, index),
                 ..NewTask::default()

@@ -95,7 +95,7 @@ impl Footer {
 
     pub(super) fn text(&self, now: Instant) -> String {
         let ended = (self.done + self.failed).min(self.total);
-        let filled = if self.total == 0 { 0 } else { WIDTH * ended / self.total };
+        let filled = (WIDTH * ended).checked_div(self.total).unwrap_or(0);
         let bar: String = (0..WIDTH).map(|i| if i < filled { '█' } else { '·' }).collect();
         let mut text = format!(
             "  ▕{bar}▏ {ended}/{}  {} failed  {}",
@@ -105,23 +105,23 @@ impl Footer {
         );
         if let Some(left) = self.estimate(ended) {
             // Writing to a string cannot fail.
-            drop(write!(text, "  ETA {}", show_duration(left)));
+            let _ = write!(text, "  ETA {}", show_duration(left));
         }
         for (worker, row) in self.running.iter().take(ROWS) {
-            drop(write!(
+            let _ = write!(
                 text,
                 "\n     w{worker} {} {} {}{}",
                 row.task,
                 headline(&row.title, 40),
                 show_duration(now.duration_since(row.since)),
                 if row.attempt > 1 { format!(" attempt {}", row.attempt) } else { String::new() },
-            ));
+            );
         }
         if self.running.len() > ROWS {
-            drop(write!(text, "\n     … and {} more", self.running.len() - ROWS));
+            let _ = write!(text, "\n     … and {} more", self.running.len() - ROWS);
         }
         if !self.note.is_empty() {
-            drop(write!(text, "\n  {}", self.note));
+            let _ = write!(text, "\n  {}", self.note);
         }
         text
     }

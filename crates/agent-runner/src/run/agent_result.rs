@@ -112,7 +112,7 @@ mod tests {
             drop(AgentResult::parse(&bytes));
             let json = serde_json::json!({ "outcome": "quota", "retry_after_s": wait });
             if let Ok(result) = AgentResult::parse(json.to_string().as_bytes()) {
-                drop(result.retry_after());
+                prop_assert!(result.retry_after().is_none_or(|wait| wait >= Duration::ZERO));
             }
         }
     }

@@ -25,7 +25,7 @@ use super::{
     keeper::{self, Rescuer},
     queue::{Job, TaskQueue},
     settings::Settings,
-    shutdown::{Shutdown, Stage, follow_signals},
+    shutdown::{Cause, Shutdown, Stage, follow_signals},
     supply::Supply,
     tally::Tally,
     tick::{Checklist, Ticker},
@@ -182,7 +182,7 @@ impl Engine {
                 budget: self.settings.budget,
                 tags: self.settings.tags.clone(),
             },
-            backoff: backoff.clone(),
+            backoff,
             wait_for_keys: self.settings.wait_for_keys,
             allowance: AtomicU64::new(self.settings.limit.unwrap_or(u64::MAX)),
             turn: tokio::sync::Mutex::new(()),
@@ -202,7 +202,7 @@ impl Engine {
         };
         let pool = Pool::builder()
             .workers(self.settings.jobs as usize)
-            .waits(move || backoff.clone().delays())
+            .waits(move || backoff.delays())
             .grace(ABORT_AFTER)
             .build()
             .expect("the number of workers was checked");
@@ -232,20 +232,19 @@ impl Engine {
 
     /// What the pool says about workers; the jobs' own ends are told where they are recorded.
     fn tell_worker(&self, event: &PoolEvent<Arc<Job>, Ended, Ended>) {
-        match event {
-            PoolEvent::WorkerRecovered { worker, health } => {
-                self.reporter.tell(&Event::WorkerRecovered {
-                    worker: worker.number(),
-                    recoveries: health.recovery_attempts(),
-                    reason: "its agent crashed".into(),
-                })
-            }
-            PoolEvent::WorkerRetired { worker, .. } => self.reporter.tell(&Event::WorkerRetired {
+        let told = match event {
+            PoolEvent::WorkerRecovered { worker, health } => Event::WorkerRecovered {
+                worker: worker.number(),
+                recoveries: health.recovery_attempts(),
+                reason: "its agent crashed".into(),
+            },
+            PoolEvent::WorkerRetired { worker, .. } => Event::WorkerRetired {
                 worker: worker.number(),
                 reason: "its agents crashed too often".into(),
-            }),
-            _ => {}
-        }
+            },
+            _ => return,
+        };
+        self.reporter.tell(&told);
     }
 
     fn rescuer(&self) -> Rescuer {
@@ -284,12 +283,14 @@ impl Engine {
 
     async fn finish(&self, ended: PoolEnded, tally: &Tally, started: Instant) -> Result<Summary> {
         let counts = self.store.counts().await?;
-        let (exit, reason, error) = verdict(ended, self.shutdown.cause(), counts);
+        let attempts = tally.attempts.load(Ordering::Relaxed);
+        let limit = self.settings.limit.filter(|&limit| attempts >= limit);
+        let (exit, reason, error) = verdict(ended, self.shutdown.cause(), limit, counts);
         self.reporter.tell(&Event::RunFinished {
             exit_code: exit.code(),
             reason,
             counts,
-            attempts: tally.attempts.load(Ordering::Relaxed),
+            attempts,
             succeeded: tally.succeeded.load(Ordering::Relaxed),
             failed: tally.failed.load(Ordering::Relaxed),
             duration_s: started.elapsed().as_secs_f64(),
@@ -303,7 +304,8 @@ impl Engine {
 
 fn verdict(
     ended: PoolEnded,
-    cause: Option<super::shutdown::Cause>,
+    cause: Option<Cause>,
+    limit: Option<u64>,
     counts: Counts,
 ) -> (Exit, String, Option<Error>) {
     match ended {
@@ -322,6 +324,9 @@ fn verdict(
         _ => {
             let (exit, reason) = match cause {
                 Some(cause) if counts.open() > 0 => (cause.exit, cause.reason),
+                _ if limit.is_some() && counts.open() > 0 => {
+                    (Exit::Left, "the limit of attempts is reached".into())
+                }
                 _ if counts.failed > 0 => (Exit::TasksFailed, "done, some tasks failed".into()),
                 _ if counts.open() > 0 => (Exit::Left, "nothing more can be run".into()),
                 _ => (Exit::Success, "done".into()),

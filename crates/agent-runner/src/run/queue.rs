@@ -183,7 +183,7 @@ impl TaskQueue {
             Report::new(verdict, Outcome::Locked.as_str()).with_message(holder.to_string());
         match self.finish(&claim.fence, &report, None).await {
             Ok(finished) => {
-                let ended = self.event(worker, &claim, &report, &finished);
+                let ended = event(worker, &claim, &report, &finished);
                 self.reporter.tell(&ended);
                 Ok(None)
             }
@@ -303,42 +303,37 @@ impl TaskQueue {
             // Nobody listens when there is no box to tick.
             drop(self.done.send(job.claim.fence.task.clone()));
         }
-        self.reporter.tell(&self.event(worker, &job.claim, report, finished));
+        self.reporter.tell(&event(worker, &job.claim, report, finished));
         if let Some(reason) = self.tally.too_many_failures() {
-            self.shutdown.advance(Stage::Draining, Exit::TasksFailed, reason);
+            self.shutdown.advance(Stage::Draining, Exit::Left, reason);
         }
     }
+}
 
-    fn event(
-        &self,
-        worker: WorkerId,
-        claim: &Claim,
-        report: &Report,
-        finished: &Finished,
-    ) -> Event {
-        let retry_after = match report.verdict {
-            Verdict::Failed { retry_after }
-            | Verdict::Crashed { retry_after }
-            | Verdict::Released { retry_after }
-                if !finished.status.is_final() =>
-            {
-                Some(retry_after.as_secs_f64())
-            }
-            _ => None,
-        };
-        Event::TaskFinished {
-            task: claim.fence.task.clone(),
-            title: claim.task.spec.title.clone(),
-            attempt: claim.fence.attempt,
-            worker: worker.number(),
-            status: finished.status,
-            outcome: report.outcome.clone(),
-            message: report.message.clone(),
-            exit_code: report.exit_code,
-            signal: report.signal,
-            duration_s: report.duration.as_secs_f64(),
-            retry_after_s: retry_after,
-            log: report.log.clone(),
+/// How an attempt ended, as it is told.
+fn event(worker: WorkerId, claim: &Claim, report: &Report, finished: &Finished) -> Event {
+    let retry_after = match report.verdict {
+        Verdict::Failed { retry_after }
+        | Verdict::Crashed { retry_after }
+        | Verdict::Released { retry_after }
+            if !finished.status.is_final() =>
+        {
+            Some(retry_after.as_secs_f64())
         }
+        _ => None,
+    };
+    Event::TaskFinished {
+        task: claim.fence.task.clone(),
+        title: claim.task.spec.title.clone(),
+        attempt: claim.fence.attempt,
+        worker: worker.number(),
+        status: finished.status,
+        outcome: report.outcome.clone(),
+        message: report.message.clone(),
+        exit_code: report.exit_code,
+        signal: report.signal,
+        duration_s: report.duration.as_secs_f64(),
+        retry_after_s: retry_after,
+        log: report.log.clone(),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
-    Credential, ExposeSecret, KeyRing, KeyState, Lease, Rejection, is_key_variable,
+    Credential, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, is_key_variable,
 };
 
 use super::outcome::Outcome;
@@ -157,7 +157,7 @@ impl Supply {
     }
 
     /// Takes back what was lent, and learns from how the attempt ended.
-    pub(super) fn settle(&self, lent: Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
+    pub(super) fn settle(&self, lent: &Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
         let mut state = self.lock();
         let rejection = match outcome {
             Outcome::Throttled => Rejection::RateLimited { retry_after: wait },
@@ -166,7 +166,7 @@ impl Supply {
             Outcome::Billing => Rejection::Billing,
             Outcome::Auth => Rejection::Unauthorized,
             Outcome::Succeeded => {
-                state.succeed(&lent);
+                state.succeed(lent);
                 return Settled { retry_after: None, event: None };
             }
             _ => return Settled { retry_after: wait, event: None },
@@ -193,13 +193,13 @@ impl State {
     /// One key is at fault: it rests, and the task goes to the next one at once.
     fn reject(&mut self, lease: &Lease, rejection: Rejection) -> Settled {
         let now = SystemTime::now();
-        self.ring.report_rejection(lease, now, rejection);
         let label = &lease.credential().label;
-        let snapshot = self.ring.snapshot(now);
-        let key =
-            snapshot.keys.iter().find(|key| key.label == *label && key.state != KeyState::Ready);
-        let event = key.map(|key| Event::KeyRested {
-            key: key.label.clone(),
+        let before = self.state_of(label, now).map(|key| key.state);
+        self.ring.report_rejection(lease, now, rejection);
+        // Attempts that were under way with the same key say the same again.
+        let changed = self.state_of(label, now).filter(|key| Some(key.state) != before);
+        let event = changed.map(|key| Event::KeyRested {
+            key: key.label,
             state: key.state.as_str().to_owned(),
             ready_in_s: key
                 .until
@@ -207,6 +207,10 @@ impl State {
                 .map(|wait| wait.as_secs_f64()),
         });
         Settled { retry_after: None, event }
+    }
+
+    fn state_of(&self, label: &str, now: SystemTime) -> Option<KeySnapshot> {
+        self.ring.snapshot(now).keys.into_iter().find(|key| key.label == label)
     }
 
     /// Nobody's key, or one that is not known: everybody waits. A login that is refused is the end.
