@@ -19,10 +19,11 @@ use std::{
 
 use crate::{
     AcquireError, LockDir, LockInfo, LockState, LockStatus, TaskLock,
+    floor::floor,
     guard::Held,
     name::file_name,
     record::{self, Block, State},
-    sys::{self, Locked, Process},
+    sys::{self, Folder, Locked, Process},
     time::micros,
 };
 
@@ -124,10 +125,12 @@ impl LockDir {
             if let Some(what) = oddity(&found) {
                 return Err(AcquireError::NotALock { path, what });
             }
-            return self.take(key, name, locked).map_err(failed).map(|taken| match taken {
-                Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
-                Err(other) => held_by_us(&other),
-            });
+            return self.take(key, name, &folder, locked).map_err(failed).map(
+                |taken| match taken {
+                    Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
+                    Err(other) => held_by_us(&other),
+                },
+            );
         }
         Err(AcquireError::Unstable { path })
     }
@@ -158,6 +161,7 @@ impl LockDir {
         &self,
         key: &str,
         name: &str,
+        folder: &Folder,
         locked: Locked,
     ) -> io::Result<Result<Arc<Held>, Arc<Held>>> {
         let mut block = [0; record::LEN];
@@ -166,20 +170,21 @@ impl LockDir {
         let died = peek.is_some_and(|peek| peek.state == State::Held);
         let previous = died.then(|| record::parse(before)).flatten().map(|record| record.info);
 
-        let info = self.info(key, peek.map(|peek| peek.token));
+        let before = peek.map_or_else(|| floor(folder), |peek| Ok(peek.token))?;
+        let info = self.info(key, before);
         let block = Block::held(&info);
         sys::write_block(locked.file(), block.as_bytes())?;
         let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
         Ok(self.shared.registry.enter(name, &held).map(|()| held))
     }
 
-    fn info(&self, key: &str, token_before: Option<u64>) -> LockInfo {
+    fn info(&self, key: &str, token_before: u64) -> LockInfo {
         let process = Process::now();
         let now = SystemTime::now();
         LockInfo {
-            // The clock makes tokens grow even when the file was deleted; the record makes them
-            // grow even when the clock was set back.
-            token: micros(now).max(token_before.map_or(1, |before| before + 1)),
+            // The one before makes tokens grow even when the clock was set back; the clock, even
+            // when the folder was deleted.
+            token: micros(now).max(token_before + 1),
             key: key.to_owned(),
             holder_id: (*self.holder_id).to_owned(),
             pid: process.pid,

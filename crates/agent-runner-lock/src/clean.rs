@@ -1,9 +1,6 @@
 //! Removing the files of locks that nobody needs any more.
 
-use std::{
-    io,
-    time::{Duration, SystemTime},
-};
+use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +8,11 @@ use crate::{
     LockDir, LockInfo, LockState, LockStatus, ScanError,
     acquire::{oddity, read_holder},
     dir::Shared,
+    floor::raise_floor,
     list::status,
     name::stem,
     record::{self, Record, State},
     sys::{self, Folder, Locked},
-    time::micros,
 };
 
 /// What [`LockDir::clean_stale`] removes.
@@ -133,14 +130,14 @@ impl Shared {
             return Ok(Cleaned::Unreadable);
         }
 
-        let now = SystemTime::now();
-        let age = found.modified.and_then(|modified| now.duration_since(modified).ok());
+        let age = found.modified.and_then(|modified| modified.elapsed().ok());
         let old = age.is_some_and(|age| age >= options.retention);
         let died = record.as_ref().is_some_and(|record| record.state == State::Held);
-        // Its successor would take the clock for its token, and the clock was set back.
-        let ahead = record.as_ref().is_some_and(|record| record.info.token >= micros(now));
-        if !old || ahead || (died && options.keep_died) || !sys::CAN_REMOVE_HELD {
+        if !old || (died && options.keep_died) || !sys::CAN_REMOVE_HELD {
             return Ok(Cleaned::Kept);
+        }
+        if let Some(record) = &record {
+            raise_floor(folder, record.info.token)?;
         }
         folder.remove(name)?;
         let state = if died { LockState::Died } else { LockState::Free };

@@ -4,6 +4,7 @@ mod acquire;
 mod clean;
 mod dir;
 mod error;
+mod floor;
 mod guard;
 mod info;
 mod line;

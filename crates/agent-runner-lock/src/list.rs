@@ -6,6 +6,7 @@ use crate::{
     LockDir, LockInfo, LockState, LockStatus, ScanError,
     acquire::read_holder,
     dir::{FORMAT_FILE, IGNORE_FILE, Shared},
+    floor::FLOOR_FILE,
     name::{file_name, stem},
     record::{self, Record, State},
     sys::{self, Folder},
@@ -68,7 +69,7 @@ impl Shared {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path()).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if name != FORMAT_FILE && name != IGNORE_FILE {
+            if ![FORMAT_FILE, IGNORE_FILE, FLOOR_FILE].contains(&name.as_str()) {
                 names.push(name);
             }
         }

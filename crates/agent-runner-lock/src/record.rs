@@ -69,7 +69,7 @@ pub(crate) struct Peek {
 
 /// Reads the part of a record that every acquirer needs, after checking the whole of it.
 pub(crate) fn peek(block: &[u8]) -> Option<Peek> {
-    let text = block.trim_ascii_end();
+    let text = trim_end(block);
     let (body, tail) = text.split_at_checked(text.len().checked_sub(tail_len())?)?;
     if tail != seal(body).as_slice() {
         return None;
@@ -84,6 +84,15 @@ pub(crate) fn peek(block: &[u8]) -> Option<Peek> {
     let token = std::str::from_utf8(&token[..end]).ok()?.parse().ok()?;
     // A store keeps tokens in a signed column; one over that is not ours.
     i64::try_from(token).is_ok().then_some(Peek { state, token })
+}
+
+/// The block without the blanks after its text, of which most blocks have more than text.
+fn trim_end(block: &[u8]) -> &[u8] {
+    let mut text = block.strip_suffix(b"\n").unwrap_or(block);
+    while let Some(rest) = text.strip_suffix(&[b' '; 64]) {
+        text = rest;
+    }
+    text.trim_ascii_end()
 }
 
 /// A record as it is written.
@@ -156,12 +165,13 @@ fn seal(body: &[u8]) -> [u8; tail_len()] {
 /// A checksum against accidents, not against forgers: eight bytes a step, rotate, xor, multiply
 /// (the step of Firefox's hash), and the length, so that zeros at the end count.
 fn checksum(body: &[u8]) -> u64 {
-    let mut sum = body.len() as u64;
-    for chunk in body.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        sum = (sum.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
+    let step = |sum: u64, word: &[u8; 8]| {
+        (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    let (words, rest) = body.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let sum = step(words.iter().fold(body.len() as u64, step), &last);
     sum ^ (sum >> 32)
 }
 

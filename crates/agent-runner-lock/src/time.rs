@@ -21,20 +21,19 @@ pub(crate) fn format_utc(time: SystemTime) -> String {
     let (year, month, day) = date_of(days);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
 
-    let mut text = String::with_capacity(27);
-    for (value, digits, after) in [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (hour, 2, ':'),
-        (minute, 2, ':'),
-        (second, 2, '.'),
-        (fraction, 6, 'Z'),
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (value, place) in [
+        (year, 0..4),
+        (month, 5..7),
+        (day, 8..10),
+        (hour, 11..13),
+        (minute, 14..16),
+        (second, 17..19),
+        (fraction, 20..26),
     ] {
-        push_padded(&mut text, value, digits);
-        text.push(after);
+        write_digits(&mut text[place], value);
     }
-    text
+    text.iter().copied().map(char::from).collect()
 }
 
 /// The reverse of [`format_utc`]. Any number of digits may follow the point, or no point at all.
@@ -101,10 +100,10 @@ fn days_of(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-fn push_padded(text: &mut String, value: u64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = value / 10_u64.pow(place) % 10;
-        text.push(char::from(b'0' + u8::try_from(digit).expect("a digit is below ten")));
+fn write_digits(place: &mut [u8], mut value: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789"[(value % 10) as usize];
+        value /= 10;
     }
 }
 

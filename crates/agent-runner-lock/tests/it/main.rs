@@ -1,3 +1,4 @@
 //! The public API, from outside.
 
 mod basics;
+mod model;

@@ -1,0 +1,132 @@
+//! The protocols, step by step, under every order of steps and kills.
+//!
+//! `kernel` is what processes share: a path, files, locks. `search` tries all interleavings,
+//! breadth first, so that a trace it finds is a shortest one. `sketch` is the algorithm that this
+//! project began with, with a switch for each of its five races; `strict` is this crate's.
+
+mod kernel;
+mod search;
+mod sketch;
+mod strict;
+
+use self::{
+    search::{Limits, Outcome, search},
+    sketch::{Breaks, Release, Sketch},
+    strict::Strict,
+};
+
+/// Two holders at once, where no breaking was asked for: the sketch with all else mended.
+fn mended() -> Sketch {
+    Sketch { checks_identity: true, release: Release::UnlinkThenUnlock, breaks: Breaks::NONE }
+}
+
+fn assert_guilty(outcome: &Outcome, steps: usize) {
+    let trace = outcome.trace.as_ref().expect("the search must find this race");
+    assert_eq!(trace.len(), steps, "the shortest trace has changed:\n{}", trace.join("\n"));
+}
+
+#[test]
+fn race_1_a_release_unlinks_the_next_holders_name() {
+    let sketch = Sketch { release: Release::UnlockThenUnlink, ..mended() };
+    assert_guilty(&search(&sketch, Limits::processes(3)), 17);
+}
+
+#[test]
+fn race_2_a_waiter_locks_a_file_without_a_name() {
+    let sketch = Sketch { checks_identity: false, ..mended() };
+    assert_guilty(&search(&sketch, Limits::processes(3)), 17);
+}
+
+#[test]
+fn race_3_a_slow_holder_is_deposed() {
+    let breaks = Breaks { overdue: true, ..Breaks::NONE };
+    let sketch = Sketch { release: Release::Keep, breaks, ..mended() };
+    assert_guilty(&search(&sketch, Limits { overdue: 1, ..Limits::processes(2) }), 15);
+}
+
+#[test]
+fn race_4_a_record_that_is_not_written_yet_looks_corrupt() {
+    let breaks = Breaks { corrupt: true, ..Breaks::NONE };
+    let sketch = Sketch { release: Release::Keep, breaks, ..mended() };
+    assert_guilty(&search(&sketch, Limits::processes(2)), 14);
+}
+
+#[test]
+fn race_4b_a_dead_holders_record_is_taken_for_the_new_ones() {
+    let breaks = Breaks { dead: true, ..Breaks::NONE };
+    let sketch = Sketch { release: Release::Keep, breaks, ..mended() };
+    let outcome = search(&sketch, Limits { kills: 1, ..Limits::processes(3) });
+    assert_guilty(&outcome, 20);
+}
+
+/// Here an overdue holder is not counted: that it is deposed is what breaking is for. The two that
+/// overlap are both in time.
+#[test]
+fn race_5_two_breakers_depose_each_other() {
+    let breaks = Breaks { overdue: true, ..Breaks::NONE };
+    let sketch = Sketch { release: Release::Keep, breaks, ..mended() };
+    let limits = Limits { overdue: 1, excuse_overdue: true, ..Limits::processes(3) };
+    assert_guilty(&search(&sketch, limits), 21);
+}
+
+#[test]
+fn the_sketch_as_it_was_is_guilty() {
+    let outcome = search(&Sketch::AS_IT_WAS, Limits::processes(2));
+    assert!(outcome.trace.is_some(), "two processes and no kill suffice");
+}
+
+#[test]
+fn the_sketch_mended_without_breaking_holds() {
+    let outcome = search(&mended(), Limits { kills: 1, ..Limits::processes(3) });
+    outcome.assert_holds(1_000);
+}
+
+#[test]
+fn breaking_breaks_even_the_mended_sketch() {
+    let sketch = Sketch { breaks: Breaks::ALL, ..mended() };
+    assert!(search(&sketch, Limits::processes(2)).trace.is_some());
+}
+
+#[test]
+fn strict_holds_for_three_processes_a_collector_and_two_kills() {
+    let outcome = search(
+        &Strict { first_collector: 3, ..Strict::AS_BUILT },
+        Limits { kills: 2, ..Limits::processes(4) },
+    );
+    outcome.assert_holds(50_000);
+}
+
+#[test]
+fn strict_holds_when_the_clock_is_set_back() {
+    let outcome = search(
+        &Strict { first_collector: 2, ..Strict::AS_BUILT },
+        Limits { kills: 1, clock_set_back: 1, ..Limits::processes(3) },
+    );
+    outcome.assert_holds(10_000);
+}
+
+#[test]
+fn strict_holds_for_four_processes_and_two_kills() {
+    let outcome = search(&Strict::AS_BUILT, Limits { kills: 2, ..Limits::processes(4) });
+    outcome.assert_holds(15_000);
+}
+
+/// Each rule of the protocol is needed: without it the same search finds it guilty.
+#[test]
+fn no_rule_of_strict_can_be_left_out() {
+    let with_collectors = Strict { first_collector: 2, ..Strict::AS_BUILT };
+    let limits = Limits { clock_set_back: 1, ..Limits::processes(4) };
+    for (rule, strict) in [
+        ("the identity check", Strict { checks_identity: false, ..with_collectors }),
+        ("the collector's lock", Strict { collector_locks: false, ..with_collectors }),
+        ("the collector's identity check", Strict { collector_checks: false, ..with_collectors }),
+        (
+            "unlinking before unlocking",
+            Strict { collector_unlinks_first: false, ..with_collectors },
+        ),
+        ("the token of the record", Strict { reads_token: false, ..with_collectors }),
+        ("the floor", Strict { raises_floor: false, ..with_collectors }),
+    ] {
+        assert!(search(&strict, limits).trace.is_some(), "nobody misses {rule}");
+    }
+}

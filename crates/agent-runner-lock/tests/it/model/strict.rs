@@ -1,0 +1,171 @@
+//! This crate's protocol, with a switch for each of its rules.
+
+use super::{
+    kernel::{Kernel, Pid, Record},
+    search::Protocol,
+};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strict {
+    /// From this one on, processes clean up instead of acquiring.
+    pub(crate) first_collector: Pid,
+    /// Whether an acquirer checks that the path still names the file it locked.
+    pub(crate) checks_identity: bool,
+    /// Whether it takes the token of the record into account.
+    pub(crate) reads_token: bool,
+    /// Whether a collector locks the file.
+    pub(crate) collector_locks: bool,
+    /// Whether a collector checks that the path still names the file it locked.
+    pub(crate) collector_checks: bool,
+    /// Whether a collector holds the lock until the name is gone.
+    pub(crate) collector_unlinks_first: bool,
+    /// Whether a collector notes the token before it removes the file.
+    pub(crate) raises_floor: bool,
+}
+
+impl Strict {
+    pub(crate) const AS_BUILT: Self = Self {
+        first_collector: Pid::MAX,
+        checks_identity: true,
+        reads_token: true,
+        collector_locks: true,
+        collector_checks: true,
+        collector_unlinks_first: true,
+        raises_floor: true,
+    };
+}
+
+/// Where a process stands, and how often it will begin again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    at: At,
+    rounds: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum At {
+    Start,
+    Opened,
+    Locked,
+    Checked,
+    /// With the token of the record or, if there is none, the floor.
+    Read(u8),
+    Noted,
+    Holding(u8),
+    Marked,
+    Unlocked,
+    Unlinked,
+    Done,
+}
+
+impl Protocol for Strict {
+    type State = State;
+
+    fn begin(&self, me: Pid) -> State {
+        // Two processes work twice, so that they also meet what they left themselves.
+        State { at: At::Start, rounds: if me < 2 { 2 } else { 1 } }
+    }
+
+    fn holds(&self, state: &State) -> bool {
+        matches!(state.at, At::Holding(_))
+    }
+
+    fn step(&self, kernel: &mut Kernel, me: Pid, state: &mut State) -> Option<&'static str> {
+        if state.rounds == 0 {
+            return None;
+        }
+        let (next, step) = if me >= self.first_collector {
+            self.collect(kernel, me, state.at)
+        } else {
+            self.work(kernel, me, state.at)
+        };
+        state.at = next;
+        if next == At::Done {
+            *state = State { at: At::Start, rounds: state.rounds - 1 };
+        }
+        Some(step)
+    }
+}
+
+impl Strict {
+    /// Acquires and releases.
+    fn work(&self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
+        match at {
+            At::Start => {
+                kernel.open(me, true);
+                (At::Opened, "open")
+            }
+            At::Opened if kernel.try_lock(me) => (At::Locked, "lock"),
+            At::Opened => {
+                kernel.close(me);
+                (At::Start, "lock refused, close")
+            }
+            At::Locked if self.checks_identity && !kernel.path_is_mine(me) => {
+                kernel.close(me);
+                (At::Start, "it has no name, close")
+            }
+            At::Locked => (At::Checked, "look at the path"),
+            At::Checked => {
+                let token = kernel.read(me).map_or(kernel.floor(), |record| record.token);
+                (At::Read(if self.reads_token { token } else { 0 }), "read")
+            }
+            At::Read(before) => {
+                let token = kernel.grant(before);
+                kernel.write(me, Some(Record { by: me, token, free: false }));
+                (At::Holding(token), "write the record, hold")
+            }
+            At::Holding(token) => {
+                kernel.write(me, Some(Record { by: me, token, free: true }));
+                (At::Marked, "mark as free")
+            }
+            _ => {
+                kernel.close(me);
+                (At::Done, "unlock, close")
+            }
+        }
+    }
+
+    /// Removes the file if nobody holds its lock, as if it were always old enough.
+    fn collect(&self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
+        match at {
+            At::Start if kernel.open(me, false) => (At::Opened, "collector: open"),
+            At::Start => (At::Done, "collector: there is no file"),
+            At::Opened if !self.collector_locks || kernel.try_lock(me) => {
+                (At::Locked, "collector: lock")
+            }
+            At::Opened => {
+                kernel.close(me);
+                (At::Done, "collector: lock refused, close")
+            }
+            At::Locked if self.collector_checks && !kernel.path_is_mine(me) => {
+                kernel.close(me);
+                (At::Done, "collector: it has no name, close")
+            }
+            At::Locked => (At::Checked, "collector: look at the path"),
+            At::Checked => {
+                let token = kernel.read(me).map_or(0, |record| record.token);
+                (At::Read(token), "collector: read")
+            }
+            At::Read(token) => {
+                kernel.raise_floor(if self.raises_floor { token } else { 0 });
+                (At::Noted, "collector: note the token")
+            }
+            At::Noted if self.collector_unlinks_first => {
+                kernel.unlink();
+                (At::Unlinked, "collector: unlink")
+            }
+            At::Noted => {
+                kernel.close(me);
+                (At::Unlocked, "collector: unlock, close")
+            }
+            At::Unlocked => {
+                kernel.unlink();
+                (At::Done, "collector: unlink")
+            }
+            _ => {
+                kernel.close(me);
+                (At::Done, "collector: unlock, close")
+            }
+        }
+    }
+}
