@@ -5,7 +5,7 @@ use std::{env, path::Path, process::Command};
 use agent_runner_lock::Acquire;
 use serde::Serialize;
 
-use super::unwritten;
+use super::{locks::clean_unused, unwritten};
 use crate::{
     error::{Error, Result},
     exit_code::Exit,
@@ -96,7 +96,10 @@ fn locks(project: &Project) -> Check {
         let wrong = |error| Error::new(Exit::Blocked, anyhow::Error::new(error));
         let first = locks.try_acquire(&key).map_err(wrong)?;
         let second = locks.try_acquire(&key).map_err(wrong)?;
-        Ok(matches!((first, second), (Acquire::Acquired(_), Acquire::Held(_))))
+        let excludes = matches!((&first, &second), (Acquire::Acquired(_), Acquire::Held(_)));
+        drop((first, second));
+        clean_unused(&locks)?;
+        Ok(excludes)
     });
     match tried {
         Ok(true) => Check::good("locks", project.lock_folder().display().to_string()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_runner_lock::{CleanOptions, LockDir, LockStatus};
+use agent_runner_lock::{CleanOptions, CleanReport, LockDir, LockStatus};
 
 use super::unwritten;
 use crate::{
@@ -44,9 +44,7 @@ fn list(ui: &Ui, locks: &LockDir) -> Result<Exit> {
 
 /// A lock that is held is never removed, whatever its file says.
 fn clean(ui: &Ui, locks: &LockDir) -> Result<Exit> {
-    let mut options = CleanOptions::default();
-    options.retention = Duration::ZERO;
-    let report = locks.clean_stale(&options).or_invalid(|| "could not clean the locks".into())?;
+    let report = clean_unused(locks)?;
     if ui.json {
         let json =
             serde_json::to_string(&report).map_err(|error| Error::new(Exit::Unexpected, error))?;
@@ -61,6 +59,13 @@ fn clean(ui: &Ui, locks: &LockDir) -> Result<Exit> {
         ui.warn(format_args!("'{name}' cannot be read; it is kept"));
     }
     Ok(Exit::Success)
+}
+
+/// Removes the files of locks that are free now.
+pub(super) fn clean_unused(locks: &LockDir) -> Result<CleanReport> {
+    let mut options = CleanOptions::default();
+    options.retention = Duration::ZERO;
+    locks.clean_stale(&options).or_invalid(|| "could not clean the locks".into())
 }
 
 fn print_json(ui: &Ui, lock: &LockStatus) -> Result<()> {

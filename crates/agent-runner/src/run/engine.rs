@@ -12,7 +12,9 @@ use std::{
 use agent_runner_backoff::ExponentialBackoff;
 use agent_runner_lock::{Acquire, CleanOptions, LockDir, TaskLock};
 use agent_runner_pool::{Ended as PoolEnded, Event as PoolEvent, Pool};
-use agent_runner_task_store::{ClaimRequest, Counts, TaskId, TaskStore, Worker};
+use agent_runner_task_store::{
+    ClaimRequest, Counts, Filter, TaskId, TaskStatus, TaskStore, Worker,
+};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -35,12 +37,16 @@ use crate::{
     exit_code::Exit,
     project::Project,
     report::{Event, Reporter},
+    ui::{ERROR, headline},
 };
 
 /// How long a claim lasts without a heartbeat.
 const LEASE: Duration = Duration::from_secs(30);
 /// How long an attempt may go on after the agent was told to end: more than the agent's own grace.
 const ABORT_AFTER: Duration = Duration::from_secs(15);
+
+/// So many failed tasks are named at the end.
+const SHOWN_FAILURES: usize = 10;
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -151,9 +157,12 @@ impl Engine {
         self.alive
             .release()
             .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
+        let mut unused = CleanOptions::default();
+        unused.retention = Duration::ZERO;
+        unused.keep_died = true;
         for folder in [&self.locks, &self.runs] {
             // What cannot be removed now is removed by the next run or by `locks clean`.
-            drop(folder.clean_stale(&CleanOptions::default()));
+            drop(folder.clean_stale(&unused));
         }
         summary
     }
@@ -295,10 +304,36 @@ impl Engine {
             failed: tally.failed.load(Ordering::Relaxed),
             duration_s: started.elapsed().as_secs_f64(),
         });
+        self.tell_failed().await?;
         match error {
             Some(error) => Err(error),
             None => Ok(Summary { exit, counts }),
         }
+    }
+
+    /// What a person looks for in the morning: which tasks failed, why, and what to do.
+    async fn tell_failed(&self) -> Result<()> {
+        let ui = self.reporter.ui();
+        if ui.json {
+            return Ok(());
+        }
+        let filter = Filter { statuses: vec![TaskStatus::Failed], tags: Vec::new() };
+        let failed = self.store.list(&filter, None, SHOWN_FAILURES).await?;
+        for task in &failed {
+            let why = headline(task.error.as_deref().unwrap_or("no reason was given"), 100);
+            ui.failure(format_args!(
+                "  {ERROR}✗{ERROR:#} {} {}: {why}",
+                task.id,
+                headline(&task.spec.title, 48)
+            ));
+        }
+        if let [first, ..] = &failed[..] {
+            ui.failure(format_args!(
+                "  see `agent-runner logs {}`, `agent-runner list --status failed`; try again with `agent-runner retry --failed`",
+                first.id
+            ));
+        }
+        Ok(())
     }
 }
 
