@@ -111,10 +111,7 @@ impl Command {
     /// Keeps environment variables from the child, such as [`PARENT_AGENT_VARIABLES`].
     ///
     /// [`PARENT_AGENT_VARIABLES`]: crate::PARENT_AGENT_VARIABLES
-    pub fn envs_remove(
-        mut self,
-        keys: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    ) -> Self {
+    pub fn envs_remove(mut self, keys: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         self.environment.extend(keys.into_iter().map(|key| (key.as_ref().to_owned(), None)));
         self
     }
@@ -251,11 +248,6 @@ pub struct LogOptions {
 impl LogOptions {
     /// A log with the default limits and no timestamps.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            limit_bytes: 64 << 20,
-            tail_bytes: 1 << 20,
-            timestamps: false,
-        }
+        Self { path: path.into(), limit_bytes: 64 << 20, tail_bytes: 1 << 20, timestamps: false }
     }
 }

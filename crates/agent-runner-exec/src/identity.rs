@@ -53,6 +53,7 @@ impl ProcessIdentity {
         &self.boot_id
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn mark(&self) -> &Mark {
         &self.mark
     }
@@ -130,7 +131,7 @@ mod tests {
 
         #[test]
         fn no_text_panics(text in ".{0,200}") {
-            let _: Result<ProcessIdentity, _> = text.parse();
+            drop(text.parse::<ProcessIdentity>());
         }
     }
 

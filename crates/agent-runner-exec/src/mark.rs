@@ -34,6 +34,7 @@ impl Mark {
         Self { runner: this_runner(), attempt: ATTEMPTS.fetch_add(1, Ordering::Relaxed) }
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn is_of_this_runner(&self) -> bool {
         self.runner == this_runner()
     }
@@ -49,6 +50,7 @@ impl Mark {
     }
 
     /// Reads the marks in the text of an environment, as `/proc/PID/environ` shows it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn all_in(environ: &[u8]) -> impl Iterator<Item = Self> + '_ {
         environ
             .split(|&byte| byte == 0)
@@ -89,7 +91,7 @@ impl FromStr for Mark {
 #[error("not the mark of an attempt")]
 pub(crate) struct NotAMark;
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
@@ -102,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_longer_name_is_another_variable() {
-        let environ = format!("{MARK_VARIABLE}_2={}\0X{MARK_VARIABLE}={}", Mark::next(), Mark::next());
+        let environ =
+            format!("{MARK_VARIABLE}_2={}\0X{MARK_VARIABLE}={}", Mark::next(), Mark::next());
         assert_eq!(Mark::all_in(environ.as_bytes()).count(), 0);
     }
 

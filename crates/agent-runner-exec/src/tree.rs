@@ -1,8 +1,7 @@
 //! The child and all that it starts, as something that must be ended.
 
 use std::{
-    io,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 

@@ -100,12 +100,11 @@ impl Log {
     /// Leaves out the middle, up to the last `tail` bytes.
     fn cut(&mut self) -> io::Result<()> {
         let from = self.line_start(self.end - self.tail.min(self.end), self.end)?;
-        let mut gap = match self.gap.take() {
-            Some(gap) => gap,
-            None => {
-                let at = self.head_end()?;
-                Gap { at, resume: at, left_out: 0 }
-            }
+        let mut gap = if let Some(gap) = self.gap.take() {
+            gap
+        } else {
+            let at = self.head_end()?;
+            Gap { at, resume: at, left_out: 0 }
         };
         gap.left_out += from - gap.resume;
         let mark = mark_line(gap.left_out);
@@ -196,8 +195,7 @@ mod tests {
     fn written(limit: u64, tail: u64, pieces: &[Vec<u8>]) -> (Vec<u8>, u64, u64) {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("deep/er/log");
-        let options =
-            LogOptions { limit_bytes: limit, tail_bytes: tail, ..LogOptions::new(&path) };
+        let options = LogOptions { limit_bytes: limit, tail_bytes: tail, ..LogOptions::new(&path) };
         let mut log = Log::create(options).unwrap();
         let mut largest = 0;
         for piece in pieces {

@@ -108,11 +108,11 @@ impl Output {
     fn keep(&mut self, bytes: &[u8], stamped: &mut Vec<u8>) {
         self.tail.push(bytes);
         let Some(log) = &mut self.log else { return };
-        let Some(stamper) = &mut self.stamper else { return log.write(bytes) };
+        let Some(clock) = &mut self.stamper else { return log.write(bytes) };
         let now = SystemTime::now();
         for piece in bytes.chunks(STAMP_LEN) {
             stamped.clear();
-            stamper.push(piece, now, stamped);
+            clock.push(piece, now, stamped);
             log.write(stamped);
         }
     }

@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn each_line_is_stamped_once() {
-        let (mut stamper, mut stamped) = (Stamper::new(), Vec::new());
+        let (mut clock, mut stamped) = (Stamper::new(), Vec::new());
         for piece in ["a", "b\n", "\nc\nd", "e"] {
-            stamper.push(piece.as_bytes(), SystemTime::UNIX_EPOCH, &mut stamped);
+            clock.push(piece.as_bytes(), SystemTime::UNIX_EPOCH, &mut stamped);
         }
         let text = String::from_utf8(stamped).unwrap().replace("1970-01-01T00:00:00.000Z ", "> ");
         assert_eq!(text, "> ab\n> \n> c\n> de");

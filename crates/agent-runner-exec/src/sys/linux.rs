@@ -7,7 +7,10 @@
 use std::{
     fs,
     io::{self, ErrorKind, PipeReader, PipeWriter},
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::Path,
     process::{Command, Stdio},
 };
@@ -16,8 +19,8 @@ use rustix::{
     fs::{Access, OFlags, access, fcntl_setfl},
     io::{Errno, read, write},
     process::{
-        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
-        pidfd_send_signal, waitid,
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group,
+        pidfd_open, pidfd_send_signal, waitid, waitpid,
     },
 };
 use tokio::{
@@ -57,16 +60,13 @@ pub(crate) fn spawn(
         command.stderr(writer);
         Some(stderr)
     };
-    let feed = match stdin {
-        Some(bytes) => {
-            let (reader, feed) = io::pipe()?;
-            command.stdin(reader);
-            Some((feed, bytes))
-        }
-        None => {
-            command.stdin(Stdio::null());
-            None
-        }
+    let feed = if let Some(bytes) = stdin {
+        let (reader, feed) = io::pipe()?;
+        command.stdin(reader);
+        Some((feed, bytes))
+    } else {
+        command.stdin(Stdio::null());
+        None
     };
     command.stdout(writer).process_group(0);
     let child = command.spawn()?;
@@ -77,7 +77,7 @@ pub(crate) fn spawn(
         let feed = feed.map(|(pipe, bytes)| Feed::new(pipe, bytes)).transpose()?;
         Ok((Pipes::new(stdout, stderr)?, feed.filter(Feed::is_open)))
     };
-    let (pipes, feed) = watch().inspect_err(|_: &io::Error| leader.abandon())?;
+    let (pipes, feed) = watch().inspect_err(|_: &io::Error| abandon(leader.pid))?;
     Ok(Spawned { leader, pipes, feed })
 }
 
@@ -91,13 +91,8 @@ pub(crate) struct Leader {
 impl Leader {
     fn new(id: u32) -> io::Result<Self> {
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-        let watch = || {
-            watch_pidfd(pidfd_open(pid, PidfdFlags::empty())?)
-        };
-        let pidfd = watch().inspect_err(|_| {
-            _ = kill_process_group(pid, Signal::KILL);
-            _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        })?;
+        let watch = || watch_pidfd(pidfd_open(pid, PidfdFlags::empty())?);
+        let pidfd = watch().inspect_err(|_| abandon(pid))?;
         Ok(Self { pid, pidfd })
     }
 
@@ -122,7 +117,6 @@ impl Leader {
 
     /// Takes the status of a dead child; `None` if it lives.
     pub(crate) fn reap(&self) -> io::Result<Option<Status>> {
-        use std::os::fd::AsFd;
         let id = WaitId::PidFd(self.pidfd.get_ref().as_fd());
         let status = waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)?;
         Ok(status.map(|status| match status.exit_status() {
@@ -146,11 +140,12 @@ impl Leader {
             _ = kill_process_group(self.pid, Signal::CONT);
         }
     }
+}
 
-    fn abandon(&self) {
-        self.signal(StopLevel::Kill);
-        _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
-    }
+/// Ends a child that cannot be watched.
+fn abandon(pid: Pid) {
+    _ = kill_process_group(pid, Signal::KILL);
+    _ = waitpid(Some(pid), WaitOptions::empty());
 }
 
 #[expect(deprecated, reason = "unsound for what only claims to be a descriptor; this one is owned")]
@@ -211,7 +206,8 @@ impl Pipes {
         let Some(open) = pipe else { return false };
         match output.take(stream, |room| read(open, room)) {
             Ok(1..) => return true,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Ok(0) | Err(_) => *pipe = None,
         }
         false

@@ -14,17 +14,17 @@ mod sweep;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::portable::{
+    Feed, Leader, Pipes, Registration, Spawned, Sweep, adopt_orphans, end_orphan, identity,
+    is_executable, spawn,
+};
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
     adopt::{Registration, adopt_orphans},
     linux::{Feed, Leader, Pipes, Spawned, identity, is_executable, spawn},
     orphan::end_orphan,
     sweep::Sweep,
-};
-#[cfg(not(target_os = "linux"))]
-pub(crate) use self::portable::{
-    Feed, Leader, Pipes, Registration, Spawned, Sweep, adopt_orphans, end_orphan, identity,
-    is_executable, spawn,
 };
 
 /// How the leader left.

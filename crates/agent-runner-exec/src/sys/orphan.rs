@@ -20,8 +20,9 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
     }
     let mut found = living(identity);
     if found.is_empty() {
-        let is_another = leader(identity).is_some_and(|pid| Stat::of(pid).is_some());
-        return if is_another { Ended::NotOurs } else { Ended::Gone };
+        // Dead and unburied, it is gone as well.
+        let there = leader(identity).and_then(Stat::of).filter(|stat| !stat.is_dead());
+        return if there.is_some() { Ended::NotOurs } else { Ended::Gone };
     }
     let mut all: HashSet<Pid> = HashSet::new();
     let began = Instant::now();

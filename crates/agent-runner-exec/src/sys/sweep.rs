@@ -4,9 +4,7 @@ use std::collections::HashSet;
 
 use rustix::{
     io::Errno,
-    process::{
-        Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpgid,
-    },
+    process::{Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpgid},
 };
 
 use super::{Leader, adopt, procfs};
@@ -34,7 +32,15 @@ impl Sweep {
     /// For a group that was killed and a leader that was reaped just now.
     pub(crate) fn new(leader: &Leader, mark: Mark, search: bool) -> Self {
         let (dying, ended) = (HashSet::new(), HashSet::new());
-        Self { group: Some(leader.group()), mark, search, dying, ended, looks: 0, look_again: false }
+        Self {
+            group: Some(leader.group()),
+            mark,
+            search,
+            dying,
+            ended,
+            looks: 0,
+            look_again: false,
+        }
     }
 
     /// Takes the next look, and returns whether all is gone.
