@@ -1,7 +1,7 @@
 //! The fields of a task as people write them, and the pairs of name and value that every format
 //! is read into first.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -184,57 +184,54 @@ impl Draft {
     }
 }
 
-/// What stands where a task should be, with its values as the format's `V`.
+/// What stands where a task should be, with its names and values as the format gives them.
 #[derive(Debug)]
-pub(super) enum Item<V> {
-    Fields(Vec<(Name, V)>),
+pub(super) enum Item<K, V> {
+    Fields(Vec<(K, V)>),
     /// Text alone is a prompt.
     Prompt(String),
     Other(&'static str),
 }
 
-impl<V> Item<V> {
-    /// Makes a draft, with `value` to look at each value.
+impl<K, V> Item<K, V> {
+    /// Makes a draft, with `entry` to look at each field.
     pub(super) fn into_draft(
         self,
         place: Place,
-        mut value: impl FnMut(V) -> Result<(Value, Place), Problem>,
+        mut entry: impl FnMut(K, V) -> Result<Entry, Problem>,
     ) -> Result<Draft, Problem> {
         match self {
             Self::Prompt(prompt) => Ok(Draft::of_prompt(place, prompt)),
             Self::Fields(fields) => {
-                let mut entries = Vec::with_capacity(fields.len());
-                for (name, raw) in fields {
-                    let (value, place) = value(raw)?;
-                    entries.push(Entry { name, value, place });
-                }
-                Ok(Draft::new(place, entries))
+                let entries = fields.into_iter().map(|(name, value)| entry(name, value));
+                Ok(Draft::new(place, entries.collect::<Result<_, _>>()?))
             }
-            Self::Other(found) => {
-                Err(Problem::new(BacklogErrorKind::Unexpected { expected: "a task", found })
-                    .at(place)
-                    .hint("a task is an object with fields, or its prompt as text"))
-            }
+            Self::Other(found) => Err(not_a_task(found).at(place)),
         }
     }
 }
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Item<V> {
+pub(super) fn not_a_task(found: &'static str) -> Problem {
+    Problem::new(BacklogErrorKind::Unexpected { expected: "a task", found })
+        .hint("a task is an object with fields, or its prompt as text")
+}
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Item<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ItemVisitor(std::marker::PhantomData))
+        deserializer.deserialize_any(ItemVisitor(PhantomData))
     }
 }
 
-struct ItemVisitor<V>(std::marker::PhantomData<V>);
+struct ItemVisitor<K, V>(PhantomData<(K, V)>);
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for ItemVisitor<V> {
-    type Value = Item<V>;
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for ItemVisitor<K, V> {
+    type Value = Item<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a task")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<V>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item<K, V>, A::Error> {
         let mut fields = Vec::with_capacity(4);
         while let Some(field) = map.next_entry()? {
             fields.push(field);
@@ -242,32 +239,32 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for ItemVisitor<V> {
         Ok(Item::Fields(fields))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Item<V>, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<Item<K, V>, E> {
         Ok(Item::Prompt(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Item<V>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Item<K, V>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Item::Other("a list"))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Item<V>, E> {
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Item<K, V>, E> {
         Ok(Item::Other("true or false"))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Item<V>, E> {
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Item<K, V>, E> {
         Ok(Item::Other("a number"))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Item<V>, E> {
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Item<K, V>, E> {
         Ok(Item::Other("a number"))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Item<V>, E> {
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Item<K, V>, E> {
         Ok(Item::Other("a number"))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Item<V>, E> {
+    fn visit_unit<E: Error>(self) -> Result<Item<K, V>, E> {
         Ok(Item::Other("nothing"))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     Format,
     error::{BacklogErrorKind, Place, Problem},
-    field::{Draft, Item},
+    field::{Draft, Entry, Item, Name},
     input::{self, Index, Lines},
     top::Top,
 };
@@ -29,18 +29,17 @@ pub(super) fn lines(input: impl BufRead) -> impl Iterator<Item = Result<Draft, P
 }
 
 fn line_draft(line: &str, place: Place) -> Result<Draft, Problem> {
-    match serde_json::from_str::<Item<Value>>(line) {
-        Ok(item) => item.into_draft(place, |value| Ok((value, place))),
-        Err(error) => {
-            let place = Place { column: error.column(), ..place };
-            let problem = syntax(Format::Jsonl, &error).at(place);
-            Err(if line.starts_with('[') || (error.is_eof() && place.line == 1) {
+    let item = serde_json::from_str::<Item<Name, Value>>(line).map_err(|error| {
+        let problem = syntax(Format::Jsonl, &error).at(Place { column: error.column(), ..place });
+        match line.trim_end().as_bytes() {
+            [b'[', ..] | [.., b'{' | b'['] => {
                 problem.hint("each line has to be a task; a `.json` file may span lines")
-            } else {
-                problem
-            })
+            }
+            [.., b','] => problem.hint("no comma stands between lines"),
+            _ => problem,
         }
-    }
+    })?;
+    item.into_draft(place, |name, value| Ok(Entry { name, value, place }))
 }
 
 /// JSON: a list of tasks, or an object with the list in `tasks`.
@@ -52,44 +51,47 @@ pub(super) fn drafts(input: impl Read) -> Result<Vec<Result<Draft, Problem>>, Pr
     let index = Index::new(&text);
     let top = serde_json::from_str::<Top<&RawValue>>(&text).map_err(|error| {
         let place = Place { line: error.line(), column: error.column() };
-        whole_problem(&text, &error).at(place)
+        let detail = message(&error);
+        let hint = hint(&text, &detail);
+        let problem = Problem::new(BacklogErrorKind::Syntax { format: Format::Json, detail });
+        hint.into_iter().fold(problem.at(place), Problem::hint)
     })?;
-    Ok(top.0?.into_iter().map(|raw| draft(raw, &index)).collect())
+    Ok(top.into_list()?.into_iter().map(|raw| draft(raw, &index)).collect())
 }
 
 fn draft(raw: &RawValue, index: &Index<'_>) -> Result<Draft, Problem> {
     let place = place_of(raw, index);
-    let item = serde_json::from_str::<Item<&RawValue>>(raw.get())
+    let item = serde_json::from_str::<Item<Name, &RawValue>>(raw.get())
         .map_err(|error| syntax(Format::Json, &error).at(place))?;
-    item.into_draft(place, |raw| {
+    item.into_draft(place, |name, raw| {
         let place = place_of(raw, index);
         let value = serde_json::from_str(raw.get());
-        Ok((value.map_err(|error| syntax(Format::Json, &error).at(place))?, place))
+        let value = value.map_err(|error| syntax(Format::Json, &error).at(place))?;
+        Ok(Entry { name, value, place })
     })
 }
 
-fn whole_problem(text: &str, error: &serde_json::Error) -> Problem {
-    let problem = syntax(Format::Json, error);
-    if text.trim_start().starts_with('{') && problem_is(error, "trailing characters") {
-        problem.hint("one object a line is JSON Lines: name the file `.jsonl`")
-    } else if problem_is(error, "trailing comma") {
-        problem.hint("remove the comma before the closing bracket")
-    } else {
-        problem
+fn hint(text: &str, detail: &str) -> Option<&'static str> {
+    match detail {
+        "trailing comma" => Some("remove the comma before the closing bracket"),
+        "trailing characters" if text.trim_start().starts_with('{') => {
+            Some("one object a line is JSON Lines: name the file `.jsonl`")
+        }
+        _ => None,
     }
 }
 
-fn problem_is(error: &serde_json::Error, what: &str) -> bool {
-    error.to_string().starts_with(what)
-}
-
-/// The parser's message without its place, which has been noted.
 fn syntax(format: Format, error: &serde_json::Error) -> Problem {
-    let mut detail = error.to_string();
-    if let Some(end) = detail.rfind(" at line ") {
-        detail.truncate(end);
+    Problem::new(BacklogErrorKind::Syntax { format, detail: message(error) })
+}
+
+/// What the parser says, without the place that is said elsewhere.
+fn message(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    if let Some(end) = message.rfind(" at line ") {
+        message.truncate(end);
     }
-    Problem::new(BacklogErrorKind::Syntax { format, detail })
+    message
 }
 
 /// Where in the text a borrowed value stands.

@@ -11,7 +11,7 @@ use toml::{
 use super::{
     Format,
     error::{BacklogErrorKind, Place, Problem},
-    field::{Draft, Entry, Item, Name},
+    field::{Draft, Entry, Name, not_a_task},
     input::{self, Index},
     top::{self, Key},
 };
@@ -53,7 +53,7 @@ fn draft(
     let fields = match task.into_inner() {
         DeValue::Table(fields) => fields,
         DeValue::String(prompt) => return Ok(Draft::of_prompt(at, prompt)),
-        other => return Item::<Value>::Other(noun(&other)).into_draft(at, |value| Ok((value, at))),
+        other => return Err(not_a_task(noun(&other)).at(at)),
     };
     let entries = fields.into_iter().map(|(name, raw)| {
         let place = place(name.span());

@@ -47,9 +47,31 @@ pub(super) fn not_a_list(found: &'static str) -> Problem {
     Problem::new(BacklogErrorKind::Unexpected { expected: "a list of tasks", found })
 }
 
-/// The list as serde finds it. `V` is what the format reads one task into.
+/// What serde finds at the top. `V` is what the format reads one task into.
 #[derive(Debug)]
-pub(super) struct Top<V>(pub(super) Result<Vec<V>, Problem>);
+pub(super) enum Top<V> {
+    List(Vec<V>),
+    Object(Result<Vec<V>, Problem>),
+    Other(&'static str),
+}
+
+impl<V> Top<V> {
+    pub(super) fn into_list(self) -> Result<Vec<V>, Problem> {
+        match self {
+            Self::List(list) => Ok(list),
+            Self::Object(list) => list,
+            Self::Other(found) => Err(not_a_list(found)),
+        }
+    }
+
+    /// The list of an object: there are no objects in objects.
+    fn into_inner_list(self) -> Result<Vec<V>, Problem> {
+        match self {
+            Self::Object(_) => Err(not_a_list("an object")),
+            list => list.into_list(),
+        }
+    }
+}
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Top<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -71,50 +93,50 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for TopVisitor<V> {
         while let Some(task) = seq.next_element()? {
             list.push(task);
         }
-        Ok(Top(Ok(list)))
+        Ok(Top::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top<V>, A::Error> {
         let mut found = None;
-        let mut problem = None;
         while let Some(name) = map.next_key::<String>()? {
-            match key(&name) {
-                Key::Tasks if found.is_some() => {
-                    problem.get_or_insert(repeated());
-                    map.next_value::<IgnoredAny>()?;
+            let problem = match key(&name) {
+                Key::Tasks if found.is_none() => {
+                    found = Some(map.next_value::<Top<V>>()?.into_inner_list());
+                    continue;
                 }
-                Key::Tasks => found = Some(map.next_value::<Option<Vec<V>>>()?.unwrap_or_default()),
-                Key::Schema => _ = map.next_value::<IgnoredAny>()?,
-                Key::Unknown => {
-                    problem.get_or_insert(unknown(name));
-                    map.next_value::<IgnoredAny>()?;
-                }
+                Key::Schema => None,
+                Key::Tasks => Some(repeated()),
+                Key::Unknown => Some(unknown(name)),
+            };
+            map.next_value::<IgnoredAny>()?;
+            if let Some(problem) = problem {
+                found = Some(Err(problem));
             }
         }
-        Ok(Top(problem.map_or_else(|| Ok(found.unwrap_or_default()), Err)))
+        Ok(Top::Object(found.unwrap_or_else(|| Ok(Vec::new()))))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Top<V>, E> {
-        Ok(Top(Ok(Vec::new())))
+        Ok(Top::List(Vec::new()))
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<Top<V>, E> {
-        Ok(Top(Err(not_a_list("text"))))
+        Ok(Top::Other("text"))
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Top<V>, E> {
-        Ok(Top(Err(not_a_list("true or false"))))
+        Ok(Top::Other("true or false"))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Top<V>, E> {
-        Ok(Top(Err(not_a_list("a number"))))
+        Ok(Top::Other("a number"))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Top<V>, E> {
-        Ok(Top(Err(not_a_list("a number"))))
+        Ok(Top::Other("a number"))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Top<V>, E> {
-        Ok(Top(Err(not_a_list("a number"))))
+        Ok(Top::Other("a number"))
     }
 }

@@ -43,7 +43,7 @@ impl<W: Write> Writer<W> {
     pub fn new(format: Format, mut out: W) -> io::Result<Self> {
         match format {
             Format::Json => out.write_all(b"[")?,
-            Format::Csv => out.write_all(&row(Field::ALL.map(Field::as_str))?)?,
+            Format::Csv => out.write_all(&row(Field::ALL.map(Field::as_str)))?,
             _ => {}
         }
         Ok(Self { format, out, is_empty: true })
@@ -64,7 +64,7 @@ impl<W: Write> Writer<W> {
                 let separator = if self.is_empty { "" } else { "\n" };
                 format!("{separator}{text}").into_bytes()
             }
-            Format::Csv => row(Field::ALL.map(|field| record.cell(field)))?,
+            Format::Csv => row(Field::ALL.map(|field| record.cell(field))),
             Format::Markdown => record.checklist_item()?.into_bytes(),
             Format::Lines => record.line()?.into_bytes(),
         };
@@ -196,10 +196,18 @@ fn item(text: &str, attributes: &str) -> String {
     item
 }
 
-fn row(cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<Vec<u8>> {
-    let mut writer = ::csv::WriterBuilder::new().buffer_capacity(256).from_writer(Vec::new());
-    writer.write_record(cells)?;
-    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+fn row(cells: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<u8> {
+    let cells = cells.into_iter().map(|cell| {
+        let cell = cell.as_ref();
+        if cell.contains(['"', ',', '\n', '\r']) || cell.trim() != cell {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
+    });
+    let mut row = cells.collect::<Vec<_>>().join(",");
+    row.push('\n');
+    row.into_bytes()
 }
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> Option<Value> {

@@ -8,23 +8,24 @@ use serde_saphyr::{Location, Options, Spanned, options::DuplicateKeyPolicy};
 use super::{
     Format,
     error::{BacklogErrorKind, Place, Problem},
-    field::{Draft, Item},
+    field::{Draft, Entry, Item, Name},
     input,
     top::Top,
 };
 
-type Task = Spanned<Item<Spanned<Value>>>;
+type Task = Spanned<Item<Spanned<Name>, Spanned<Value>>>;
 
 pub(super) fn drafts(input: impl Read) -> Result<Vec<Result<Draft, Problem>>, Problem> {
     let text = input::text(input)?;
     let top = serde_saphyr::from_str_with_options::<Top<Task>>(&text, options())
         .map_err(|error| problem(&error))?;
-    Ok(top.0?.into_iter().map(draft).collect())
+    Ok(top.into_list()?.into_iter().map(draft).collect())
 }
 
 fn draft(task: Task) -> Result<Draft, Problem> {
-    let place = place(task.referenced);
-    task.value.into_draft(place, |value| Ok((value.value, self::place(value.referenced))))
+    task.value.into_draft(place(task.referenced), |name, value| {
+        Ok(Entry { place: place(name.referenced), name: name.value, value: value.value })
+    })
 }
 
 /// Room for a million tasks, and none for a bomb: what aliases add is limited as it is by default.
@@ -34,7 +35,6 @@ fn options() -> Options {
             max_events: 50_000_000,
             max_nodes: 25_000_000,
             max_total_scalar_bytes: input::MAX_TEXT,
-            max_documents: 1,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
         // Our own message names the field.
@@ -50,18 +50,23 @@ fn options() -> Options {
 fn problem(error: &serde_saphyr::Error) -> Problem {
     use serde_saphyr::Error as E;
     let error = error.without_snippet();
-    let mut detail = error.to_string();
-    if let Some(end) = detail.rfind(" at line ") {
+    let place = error.location().map(place).unwrap_or_default();
+    let cause = if let E::AliasError { error, .. } = error { error } else { error };
+    let mut detail = match cause {
+        E::MultipleDocuments { .. } => "there is more than one document in it".to_owned(),
+        cause => cause.to_string(),
+    };
+    if let Some(end) = detail.find(" at line ") {
         detail.truncate(end);
     }
-    let kind = match error {
+    let kind = match cause {
         E::Budget { .. }
         | E::AliasReplayLimitExceeded { .. }
         | E::AliasExpansionLimitExceeded { .. }
         | E::AliasReplayStackDepthExceeded { .. } => BacklogErrorKind::Refused { detail },
         _ => BacklogErrorKind::Syntax { format: Format::Yaml, detail },
     };
-    Problem::new(kind).at(error.location().map(place).unwrap_or_default())
+    Problem::new(kind).at(place)
 }
 
 fn place(location: Location) -> Place {
