@@ -1,6 +1,8 @@
 //! The public API of the crate, used as others use it, with real processes.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+#![expect(clippy::print_stdout, reason = "that is how the roles answer")]
 
 mod limits;
 mod orphan;

@@ -94,8 +94,8 @@ async fn an_identity_says_what_the_system_says() -> TestResult {
     let child = yard.sh("read -r x < ready").spawn()?;
     let identity = child.identity().clone();
     let stat = fs::read_to_string(format!("/proc/{}/stat", identity.pid()))?;
-    let start = stat.rsplit_once(')').ok_or("no name")?.1.split_whitespace().nth(19);
-    assert_eq!(start, Some(identity.start_time().to_string().as_str()));
+    let field_22 = stat.rsplit_once(')').ok_or("no name")?.1.split_whitespace().nth(19);
+    assert_eq!(field_22, Some(identity.start_time().to_string().as_str()));
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     assert_eq!(identity.boot_id(), boot.trim().replace('-', ""));
     drop(child);
