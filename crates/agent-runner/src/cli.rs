@@ -176,7 +176,7 @@ pub struct Run {
     /// Only tasks with this tag (may be repeated)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
-    /// Start at most N tasks
+    /// Make at most N attempts
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Show what would be run, and run nothing

@@ -2,10 +2,7 @@
 
 use std::{
     process,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    allowance::Allowance,
     attempt::{Attempts, Ended},
     claims::Claims,
     host,
@@ -139,7 +137,6 @@ impl Engine {
             Arc::clone(&self.store),
             Arc::clone(&claims),
             Arc::clone(&self.reporter),
-            LEASE,
         ));
         beside.spawn(rescuer.watch());
         beside.spawn(draw(Arc::clone(&self.reporter)));
@@ -193,7 +190,7 @@ impl Engine {
             },
             backoff,
             wait_for_keys: self.settings.wait_for_keys,
-            allowance: AtomicU64::new(self.settings.limit.unwrap_or(u64::MAX)),
+            allowance: Allowance::new(self.settings.limit),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
         };

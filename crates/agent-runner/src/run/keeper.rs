@@ -13,6 +13,9 @@ use crate::{
     report::{Event, Reporter},
 };
 
+/// How often claims are extended: far more often than they need it, since this is also how a
+/// holder hears that its task was cancelled.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// How often dead runners are looked for.
 const RESCUE_EVERY: Duration = Duration::from_millis(400);
 /// How many leases are looked at in one go.
@@ -23,13 +26,8 @@ const EXPIRED_AT_ONCE: usize = 100;
 /// # Cancel safety
 ///
 /// The claims last as long as their last extension.
-pub(super) async fn beat(
-    store: Arc<dyn TaskStore>,
-    claims: Arc<Claims>,
-    reporter: Arc<Reporter>,
-    lease: Duration,
-) {
-    let mut every = tokio::time::interval(lease / 3);
+pub(super) async fn beat(store: Arc<dyn TaskStore>, claims: Arc<Claims>, reporter: Arc<Reporter>) {
+    let mut every = tokio::time::interval(BEAT_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;

@@ -1,6 +1,7 @@
 //! `run`: from a command line to a backlog that is done.
 
 mod agent_result;
+mod allowance;
 mod attempt;
 mod claims;
 mod engine;

@@ -1,10 +1,7 @@
 //! The store as the pool's source: claims with their locks, and ends with their verdicts.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +15,7 @@ use agent_runner_task_store::{
 use tokio::sync::{Mutex as Turn, Notify, mpsc};
 
 use super::{
+    allowance::Allowance,
     attempt::Ended,
     claims::{Claims, Held},
     leftovers,
@@ -52,8 +50,7 @@ pub(super) struct TaskQueue {
     pub(super) request: ClaimRequest,
     pub(super) backoff: ExponentialBackoff,
     pub(super) wait_for_keys: bool,
-    /// How many tasks may still be started.
-    pub(super) allowance: AtomicU64,
+    pub(super) allowance: Allowance,
     /// One worker at a time looks for work; the others wait for their turn.
     pub(super) turn: Turn<()>,
     /// Rung when an attempt of this run ended, since that may make others claimable.
@@ -95,7 +92,7 @@ impl Source<Ended, Ended> for TaskQueue {
             turn = self.turn.lock() => turn,
             () = stop.stopped() => return Ok(None),
         };
-        while !stop.is_stopped() && self.has_allowance() {
+        while !stop.is_stopped() && self.allowance.is_left() {
             if !self.keys_are_ready(stop).await {
                 continue;
             }
@@ -133,6 +130,9 @@ impl Source<Ended, Ended> for TaskQueue {
         job.unlock();
         self.claims.remove(&job.claim.fence);
         self.changed.notify_waiters();
+        if request.is_some() && !matches!(&finished, Ok(Finished { next: Some(_), .. })) {
+            self.allowance.give_back();
+        }
         match finished {
             Ok(finished) => {
                 self.tell(worker, &job, &report, &finished);
@@ -152,7 +152,11 @@ impl Source<Ended, Ended> for TaskQueue {
 
 impl TaskQueue {
     async fn claim(&self, worker: WorkerId) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
-        while let Some(claim) = self.store.claim(&self.request_of(worker)).await? {
+        while self.allowance.take() {
+            let Some(claim) = self.store.claim(&self.request_of(worker)).await? else {
+                self.allowance.give_back();
+                break;
+            };
             if let Some(assignment) = self.take(worker, claim).await? {
                 return Ok(Some(assignment));
             }
@@ -170,7 +174,6 @@ impl TaskQueue {
             Acquire::Acquired(lock) => {
                 // Its last holder may have been killed after the store had heard from it.
                 leftovers::end(&lock).await;
-                self.allowance.fetch_sub(1, Ordering::Relaxed);
                 let held = self.claims.insert(claim.fence.clone());
                 let attempt = claim.fence.attempt;
                 let job = Job { claim, held, lock: Mutex::new(Some(lock)) };
@@ -178,6 +181,7 @@ impl TaskQueue {
             }
             Acquire::Held(holder) => holder,
         };
+        self.allowance.give_back();
         let verdict = Verdict::Released { retry_after: LOCKED };
         let report =
             Report::new(verdict, Outcome::Locked.as_str()).with_message(holder.to_string());
@@ -214,14 +218,12 @@ impl TaskQueue {
         ClaimRequest { worker, ..self.request.clone() }
     }
 
-    fn has_allowance(&self) -> bool {
-        self.allowance.load(Ordering::Relaxed) > 0
-    }
-
+    /// Whether the next task may be claimed together with the end of this one; if so, its part of
+    /// the allowance is taken.
     fn takes_more(&self) -> bool {
-        self.has_allowance()
-            && self.shutdown.stage() == Stage::Running
-            && matches!(self.supply.ready(), Ready::Now)
+        self.shutdown.stage() == Stage::Running
+            && self.supply.ready() == Ready::Now
+            && self.allowance.take()
     }
 
     /// Waits for a credential. `false` means: look again.
