@@ -13,6 +13,8 @@ mod task;
 
 #[cfg(feature = "backlog")]
 pub mod backlog;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 #[cfg(feature = "sqlite")]
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};

@@ -63,7 +63,7 @@ pub trait TaskStore: Send + Sync + 'static {
     /// ended; [`StoreError::LeaseLost`] says that it had ended by itself.
     async fn rescue(&self, fence: &Fence, reason: &str) -> Result<TaskStatus, StoreError>;
 
-    /// Rescues up to `limit` tasks whose lease has run out, and says which.
+    /// Rescues up to `limit` tasks whose lease has run out, longest ago first, and says which.
     async fn rescue_expired(&self, limit: usize) -> Result<Vec<TaskId>, StoreError>;
 
     /// The claims that are held now, oldest first.

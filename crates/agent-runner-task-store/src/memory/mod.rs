@@ -107,13 +107,11 @@ impl TaskStore for MemoryStore {
 
     async fn rescue_expired(&self, limit: usize) -> Result<Vec<TaskId>, StoreError> {
         let (now, mut state) = self.lock();
-        let mut late = state.running(now);
-        late.retain(|running| running.lease_left.is_zero());
-        late.truncate(limit);
-        for running in &late {
-            state.rescue(&running.fence, "the lease ran out", now)?;
+        let late = state.expired(limit, now);
+        for fence in &late {
+            state.rescue(fence, "the lease ran out", now)?;
         }
-        Ok(late.into_iter().map(|running| running.fence.task).collect())
+        Ok(late.into_iter().map(|fence| fence.task).collect())
     }
 
     async fn running(&self) -> Result<Vec<RunningTask>, StoreError> {

@@ -167,16 +167,16 @@ impl State {
     }
 
     pub(super) fn running(&self, now: Millis) -> Vec<RunningTask> {
-        let mut running: Vec<_> = self
-            .tasks
-            .values()
-            .filter_map(|entry| match &entry.phase {
-                Phase::Running(hold) => Some((entry, hold)),
-                _ => None,
-            })
-            .collect();
+        let mut running: Vec<_> = self.holds().collect();
         running.sort_by_key(|(_, hold)| hold.started);
         running.into_iter().filter_map(|(entry, hold)| entry.running(hold, now)).collect()
+    }
+
+    /// The claims whose lease has run out, those that ended first at the front.
+    pub(super) fn expired(&self, limit: usize, now: Millis) -> Vec<Fence> {
+        let mut late: Vec<_> = self.holds().filter(|(_, hold)| hold.lease_until <= now).collect();
+        late.sort_by_key(|(_, hold)| hold.lease_until);
+        late.into_iter().take(limit).map(|(entry, hold)| entry.fence(hold)).collect()
     }
 
     pub(super) fn get(&self, id: &TaskId, now: Millis) -> Option<Task> {
@@ -226,6 +226,13 @@ impl State {
             _ => None,
         });
         dues.min().map(|due| clock::duration(due.saturating_sub(now)))
+    }
+
+    fn holds(&self) -> impl Iterator<Item = (&Entry, &Hold)> {
+        self.tasks.values().filter_map(|entry| match &entry.phase {
+            Phase::Running(hold) => Some((entry, hold)),
+            _ => None,
+        })
     }
 
     /// The task that `fence` still holds.
@@ -327,10 +334,13 @@ impl Entry {
         self.attempts.last().map_or(0, |attempt| attempt.number)
     }
 
+    fn fence(&self, hold: &Hold) -> Fence {
+        Fence { task: self.id.clone(), attempt: self.attempt(), nonce: hold.nonce }
+    }
+
     fn running(&self, hold: &Hold, now: Millis) -> Option<RunningTask> {
-        let fence = Fence { task: self.id.clone(), attempt: self.attempt(), nonce: hold.nonce };
         Some(RunningTask {
-            fence,
+            fence: self.fence(hold),
             worker: self.attempts.last()?.worker.clone(),
             held_for: clock::duration(now.saturating_sub(hold.started)),
             lease_left: clock::duration(hold.lease_until.saturating_sub(now)),
