@@ -18,7 +18,7 @@ use crate::{HealthPolicy, Pool, waits::Waits};
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct PoolBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Clone)]

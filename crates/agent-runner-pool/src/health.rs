@@ -112,3 +112,72 @@ pub enum Recovered {
     /// Not yet; it is tried again while the ration lasts.
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Failure,
+        Success,
+        Recovery(Recovered),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Failure),
+            1 => Just(Step::Success),
+            1 => Just(Step::Recovery(Recovered::Yes)),
+            1 => Just(Step::Recovery(Recovered::No)),
+        ]
+    }
+
+    proptest! {
+        /// The counters against the whole history, read anew each time.
+        #[test]
+        fn the_history_decides(steps in vec(step(), 0..40), most in 1..5_u32, ration in 0..5_u32) {
+            let policy =
+                HealthPolicy { max_consecutive_failures: most, max_recovery_attempts: ration };
+            let mut health = WorkerHealth::new(policy);
+            for (index, step) in steps.iter().enumerate() {
+                match step {
+                    Step::Failure => health.record_failure(),
+                    Step::Success => health.record_success(),
+                    Step::Recovery(recovered) => health.record_recovery(*recovered),
+                }
+                let history = &steps[..=index];
+                let in_a_row = history
+                    .iter()
+                    .rev()
+                    .take_while(|step| !matches!(step, Step::Success | Step::Recovery(Recovered::Yes)))
+                    .filter(|step| matches!(step, Step::Failure))
+                    .count();
+                let count = |fits: fn(&&Step) -> bool| history.iter().filter(fits).count();
+                let attempts = count(|step| matches!(step, Step::Recovery(_)));
+                let recovered = count(|step| matches!(step, Step::Recovery(Recovered::Yes)));
+                prop_assert_eq!(health.is_healthy(), in_a_row < most as usize);
+                prop_assert_eq!(health.may_recover(), attempts < ration as usize);
+                prop_assert_eq!(health.total_recoveries() as usize, recovered);
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_three_and_five() {
+        let mut health = WorkerHealth::new(HealthPolicy::default());
+        let mut failures = 0;
+        while health.is_healthy() {
+            health.record_failure();
+            failures += 1;
+        }
+        let mut attempts = 0;
+        while health.may_recover() {
+            health.record_recovery(Recovered::No);
+            attempts += 1;
+        }
+        assert_eq!((failures, attempts), (3, 5));
+    }
+}

@@ -9,6 +9,8 @@ mod dispatcher;
 mod event;
 mod handler;
 mod health;
+#[cfg(test)]
+mod interleavings;
 mod pool;
 mod queue;
 mod run;
