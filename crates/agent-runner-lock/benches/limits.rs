@@ -8,7 +8,7 @@ use std::{
     path::Path,
     sync::{
         Barrier,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -134,7 +134,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 
 /// How often a second eight threads together succeed.
 fn per_second(span: Duration, attempt: impl Fn() -> bool + Sync) -> f64 {
-    let (stop, done, start) = (AtomicBool::new(false), AtomicU64::new(0), Barrier::new(9));
+    let (stop, done, start) = (AtomicBool::new(false), AtomicU32::new(0), Barrier::new(9));
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -150,7 +150,7 @@ fn per_second(span: Duration, attempt: impl Fn() -> bool + Sync) -> f64 {
         thread::sleep(span);
         stop.store(true, Ordering::Relaxed);
     });
-    done.into_inner() as f64 / span.as_secs_f64()
+    f64::from(done.into_inner()) / span.as_secs_f64()
 }
 
 fn report(case: &str, ours: f64, limit: f64, goal: &str, against: &str) {

@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Answers each line until there are no more. `R` releases the lock that was acquired last.
-pub fn serve(dir: &LockDir, requests: impl BufRead, mut answers: impl Write) -> io::Result<()> {
+pub(crate) fn serve(
+    dir: &LockDir,
+    requests: impl BufRead,
+    mut answers: impl Write,
+) -> io::Result<()> {
     let mut held = Vec::new();
     for request in requests.lines() {
         let request = request?;

@@ -14,7 +14,7 @@ use std::{
     io,
     sync::Arc,
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
@@ -180,15 +180,15 @@ impl LockDir {
 
     fn info(&self, key: &str, token_before: u64) -> LockInfo {
         let process = Process::now();
-        let now = SystemTime::now();
+        let now = micros(SystemTime::now());
         LockInfo {
             // The one before makes tokens grow even when the clock was set back; the clock, even
             // when the folder was deleted.
-            token: micros(now).max(token_before + 1),
+            token: now.max(token_before + 1),
             key: key.to_owned(),
             holder_id: (*self.holder_id).to_owned(),
             pid: process.pid,
-            acquired_at: now,
+            acquired_at: UNIX_EPOCH + Duration::from_micros(now),
             timeout: self.timeout,
             host: process.host.clone(),
             boot_id: process.boot_id.clone(),

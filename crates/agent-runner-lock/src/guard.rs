@@ -209,3 +209,36 @@ impl Shared {
         written.map_err(|source| ReleaseError::Record { key: key(), source })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Acquire, LockDir};
+
+    /// What a forked child has: the parent's guard, registry and open file.
+    #[test]
+    fn a_forked_childs_guard_does_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = LockDir::open(folder.path().join("locks")).unwrap();
+        let lock = dir.try_acquire("42").unwrap().acquired().unwrap();
+        let grip = lock.held.grip();
+        let shared_file = grip.locked.as_ref().unwrap().file().try_clone().unwrap();
+        let mut info = grip.info.clone();
+        info.pid += 1;
+        let locked = Locked::try_new(shared_file).unwrap().expect("the same open file");
+        drop(grip);
+        let inherited =
+            Held::new(lock.held.name.clone(), locked, info.clone(), Block::held(&info), None);
+        let inherited = TaskLock::new(Arc::clone(&dir.shared), Arc::new(inherited));
+
+        assert!(matches!(inherited.check(), Err(LostError::Forked { .. })));
+        assert!(matches!(inherited.set_note("mine"), Err(NoteError::Lost(_))));
+        drop(inherited);
+        lock.check().unwrap();
+        let other = LockDir::open(dir.path()).unwrap();
+        assert!(matches!(other.try_acquire("42").unwrap(), Acquire::Held(_)), "it was unlocked");
+        assert_eq!(dir.status("42").unwrap().info, Some(lock.info()), "it was marked as free");
+    }
+}

@@ -15,7 +15,7 @@ fn text(longest: usize) -> impl Strategy<Value = String> {
     };
     prop_oneof![
         "[a-z0-9/._-]{0,20}".prop_map(cut),
-        "\\PC{0,300}".prop_map(cut),
+        "\\PC{0,80}".prop_map(cut),
         "[\"\\\\]{0,300}".prop_map(cut),
     ]
 }
@@ -26,7 +26,7 @@ prop_compose! {
         key in text(crate::name::MAX_KEY),
         holder_id in text(crate::dir::MAX_HOLDER),
         host in text(64),
-        note in proptest::option::of("(?s).{0,150}"),
+        note in proptest::option::of("(?s).{0,50}|[\u{1}\"]{150}"),
         pid: u32,
         micros in 0..253_402_300_800_000_000_u64,
         timeout in proptest::option::of(0..u64::from(u32::MAX)),

@@ -147,3 +147,36 @@ impl Process {
             && self.host == info.host
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_no_answer() {
+        for (end, expected) in [
+            (Ok(()), Some(true)),
+            (Err(io::ErrorKind::WouldBlock), Some(false)),
+            (Err(io::ErrorKind::PermissionDenied), None),
+        ] {
+            let mut answers =
+                vec![end, Err(io::ErrorKind::Interrupted), Err(io::ErrorKind::Interrupted)];
+            let answer = granted(|| answers.pop().expect("it stops").map_err(io::Error::from));
+            assert_eq!(answer.ok(), expected);
+            assert!(answers.is_empty(), "it must ask until there is an answer");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_abandoned_lock_stays_with_who_shares_the_open_file() {
+        let file = tempfile::tempfile().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+        let locked = Locked::try_new(file.try_clone().unwrap()).unwrap().unwrap();
+        locked.abandon();
+        let other = File::open(path).unwrap();
+        assert_eq!(while_free(&other, || ()).unwrap(), None, "a fork must not unlock");
+        Locked::try_new(file).unwrap().unwrap().unlock().unwrap();
+        assert_eq!(while_free(&other, || ()).unwrap(), Some(()));
+    }
+}

@@ -1,4 +1,35 @@
 //! The public API, from outside.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper is a test")]
+
 mod basics;
+mod clean;
+mod folder;
 mod model;
+mod waiting;
+
+#[cfg(unix)]
+mod agent;
+#[cfg(unix)]
+mod disk_full;
+#[cfg(unix)]
+mod sketch;
+#[cfg(unix)]
+mod torture;
+#[cfg(unix)]
+mod traps;
+
+use agent_runner_lock::{LockDir, TaskLock};
+use tempfile::TempDir;
+
+/// A folder that is removed at the end, and a lock folder in it.
+fn lock_dir() -> (TempDir, LockDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = LockDir::builder(folder.path().join("locks")).holder_id("run-1/3").open().unwrap();
+    (folder, dir)
+}
+
+/// Acquires a lock that nobody holds.
+fn take(dir: &LockDir, key: &str) -> TaskLock {
+    dir.try_acquire(key).unwrap().acquired().expect("nobody holds it")
+}

@@ -63,7 +63,7 @@ impl Kernel {
         self.path.is_some()
     }
 
-    /// flock(LOCK_EX | LOCK_NB).
+    /// `flock(LOCK_EX | LOCK_NB)`.
     pub(crate) fn try_lock(&mut self, me: Pid) -> bool {
         let file = self.file(me);
         if file.lock.is_none() {
@@ -72,7 +72,7 @@ impl Kernel {
         file.lock == Some(me)
     }
 
-    /// flock(LOCK_UN).
+    /// `flock(LOCK_UN)`.
     pub(crate) fn unlock(&mut self, me: Pid) {
         let file = self.file(me);
         if file.lock == Some(me) {
@@ -100,9 +100,9 @@ impl Kernel {
         self.file(me).record = record;
     }
 
-    /// Reads by path, without an open file. `None` if there is none.
-    pub(crate) fn read_path(&self) -> Option<Option<Record>> {
-        self.path.map(|inode| self.files[inode].record)
+    /// Reads by path, without an open file. `None` if there is no file, or nothing in it.
+    pub(crate) fn read_path(&self) -> Option<Record> {
+        self.path.and_then(|inode| self.files[inode].record)
     }
 
     pub(crate) fn unlink(&mut self) {
@@ -151,11 +151,6 @@ impl Kernel {
 
     pub(crate) fn let_time_out(&mut self, pid: Pid) {
         self.overdue[pid] = true;
-    }
-
-    /// A process's next lock starts with a new timeout.
-    pub(crate) fn begin_anew(&mut self, pid: Pid) {
-        self.overdue[pid] = false;
     }
 
     pub(crate) fn set_clock_back(&mut self) {

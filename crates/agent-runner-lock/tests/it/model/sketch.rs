@@ -125,8 +125,8 @@ impl Protocol for Sketch {
 }
 
 impl Sketch {
-    fn is_stale(&self, kernel: &Kernel) -> bool {
-        match kernel.read_path().flatten() {
+    fn is_stale(self, kernel: &Kernel) -> bool {
+        match kernel.read_path() {
             None => self.breaks.corrupt,
             Some(Record { by, .. }) => {
                 (self.breaks.dead && !kernel.is_alive(by))

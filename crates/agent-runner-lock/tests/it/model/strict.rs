@@ -1,4 +1,4 @@
-//! This crate's protocol, with a switch for each of its rules.
+//! This crate's protocol, of which any one rule can be left out.
 
 use super::{
     kernel::{Kernel, Pid, Record},
@@ -9,30 +9,40 @@ use super::{
 pub(crate) struct Strict {
     /// From this one on, processes clean up instead of acquiring.
     pub(crate) first_collector: Pid,
-    /// Whether an acquirer checks that the path still names the file it locked.
-    pub(crate) checks_identity: bool,
-    /// Whether it takes the token of the record into account.
-    pub(crate) reads_token: bool,
-    /// Whether a collector locks the file.
-    pub(crate) collector_locks: bool,
-    /// Whether a collector checks that the path still names the file it locked.
-    pub(crate) collector_checks: bool,
-    /// Whether a collector holds the lock until the name is gone.
-    pub(crate) collector_unlinks_first: bool,
-    /// Whether a collector notes the token before it removes the file.
-    pub(crate) raises_floor: bool,
+    /// A rule that nobody follows.
+    pub(crate) without: Option<Rule>,
 }
 
 impl Strict {
-    pub(crate) const AS_BUILT: Self = Self {
-        first_collector: Pid::MAX,
-        checks_identity: true,
-        reads_token: true,
-        collector_locks: true,
-        collector_checks: true,
-        collector_unlinks_first: true,
-        raises_floor: true,
-    };
+    pub(crate) const AS_BUILT: Self = Self { first_collector: Pid::MAX, without: None };
+}
+
+/// What makes the protocol safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// An acquirer checks that the path still names the file it locked.
+    AcquirerChecksIdentity,
+    /// An acquirer's token is higher than that of the record or, if there is none, the floor.
+    AcquirerReadsToken,
+    /// A collector locks the file.
+    CollectorLocks,
+    /// A collector checks that the path still names the file it locked.
+    CollectorChecksIdentity,
+    /// A collector notes the token before it removes the file.
+    CollectorRaisesFloor,
+    /// A collector holds the lock until the name is gone.
+    CollectorUnlocksLast,
+}
+
+impl Rule {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::AcquirerChecksIdentity,
+        Self::AcquirerReadsToken,
+        Self::CollectorLocks,
+        Self::CollectorChecksIdentity,
+        Self::CollectorRaisesFloor,
+        Self::CollectorUnlocksLast,
+    ];
 }
 
 /// Where a process stands, and how often it will begin again.
@@ -88,8 +98,12 @@ impl Protocol for Strict {
 }
 
 impl Strict {
+    fn follows(self, rule: Rule) -> bool {
+        self.without != Some(rule)
+    }
+
     /// Acquires and releases.
-    fn work(&self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
+    fn work(self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
         match at {
             At::Start => {
                 kernel.open(me, true);
@@ -100,14 +114,16 @@ impl Strict {
                 kernel.close(me);
                 (At::Start, "lock refused, close")
             }
-            At::Locked if self.checks_identity && !kernel.path_is_mine(me) => {
+            At::Locked
+                if self.follows(Rule::AcquirerChecksIdentity) && !kernel.path_is_mine(me) =>
+            {
                 kernel.close(me);
                 (At::Start, "it has no name, close")
             }
             At::Locked => (At::Checked, "look at the path"),
             At::Checked => {
                 let token = kernel.read(me).map_or(kernel.floor(), |record| record.token);
-                (At::Read(if self.reads_token { token } else { 0 }), "read")
+                (At::Read(if self.follows(Rule::AcquirerReadsToken) { token } else { 0 }), "read")
             }
             At::Read(before) => {
                 let token = kernel.grant(before);
@@ -126,18 +142,20 @@ impl Strict {
     }
 
     /// Removes the file if nobody holds its lock, as if it were always old enough.
-    fn collect(&self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
+    fn collect(self, kernel: &mut Kernel, me: Pid, at: At) -> (At, &'static str) {
         match at {
             At::Start if kernel.open(me, false) => (At::Opened, "collector: open"),
             At::Start => (At::Done, "collector: there is no file"),
-            At::Opened if !self.collector_locks || kernel.try_lock(me) => {
+            At::Opened if !self.follows(Rule::CollectorLocks) || kernel.try_lock(me) => {
                 (At::Locked, "collector: lock")
             }
             At::Opened => {
                 kernel.close(me);
                 (At::Done, "collector: lock refused, close")
             }
-            At::Locked if self.collector_checks && !kernel.path_is_mine(me) => {
+            At::Locked
+                if self.follows(Rule::CollectorChecksIdentity) && !kernel.path_is_mine(me) =>
+            {
                 kernel.close(me);
                 (At::Done, "collector: it has no name, close")
             }
@@ -147,10 +165,14 @@ impl Strict {
                 (At::Read(token), "collector: read")
             }
             At::Read(token) => {
-                kernel.raise_floor(if self.raises_floor { token } else { 0 });
+                kernel.raise_floor(if self.follows(Rule::CollectorRaisesFloor) {
+                    token
+                } else {
+                    0
+                });
                 (At::Noted, "collector: note the token")
             }
-            At::Noted if self.collector_unlinks_first => {
+            At::Noted if self.follows(Rule::CollectorUnlocksLast) => {
                 kernel.unlink();
                 (At::Unlinked, "collector: unlink")
             }

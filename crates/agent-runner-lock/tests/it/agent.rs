@@ -1,0 +1,96 @@
+//! Holders in processes of their own: this test program again, started as a child that runs only the
+//! test below and finds itself told to serve.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStderr, ChildStdin, Command, Stdio},
+};
+
+use agent_runner_lock::LockDir;
+
+use crate::sketch;
+
+#[path = "../../examples/torture_agent.rs"]
+#[expect(dead_code, reason = "its main is for those who run the example")]
+mod torture_agent;
+
+const KIND: &str = "AGENT_RUNNER_LOCK_TEST_AGENT";
+const FOLDER: &str = "AGENT_RUNNER_LOCK_TEST_FOLDER";
+
+/// Whose algorithm an agent follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Strict,
+    Sketch,
+}
+
+/// A child that answers on its standard error, because the test runner in it writes to its
+/// standard output.
+pub(crate) struct Agent {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStderr>,
+}
+
+impl Agent {
+    pub(crate) fn start(kind: Kind, folder: &Path) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "agent::an_agent_speaks_the_protocol", "--nocapture"])
+            .env(KIND, format!("{kind:?}"))
+            .env(FOLDER, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let requests = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stderr.take().unwrap());
+        Self { child, requests, answers }
+    }
+
+    pub(crate) fn send(&mut self, request: &str) -> io::Result<()> {
+        self.requests.write_all(format!("{request}\n").as_bytes())
+    }
+
+    pub(crate) fn receive(&mut self) -> io::Result<String> {
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        Ok(answer.trim_end().to_owned())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill().unwrap();
+    }
+}
+
+#[test]
+fn an_agent_speaks_the_protocol() {
+    if let (Ok(kind), Some(folder)) = (env::var(KIND), env::var_os(FOLDER)) {
+        let (requests, answers) = (io::stdin().lock(), io::stderr());
+        return if kind == format!("{:?}", Kind::Sketch) {
+            sketch::serve(Path::new(&folder), requests, answers).unwrap();
+        } else {
+            torture_agent::serve(&LockDir::open(folder).unwrap(), requests, answers).unwrap();
+        };
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = LockDir::open(folder.path().join("locks")).unwrap();
+    let mut answers = Vec::new();
+    torture_agent::serve(&dir, &b"A 42\nA 42\nR\nR\nA\nQ\nR\n"[..], &mut answers).unwrap();
+    let answers = String::from_utf8(answers).unwrap();
+    let lines: Vec<&str> = answers.lines().collect();
+    assert!(lines[0].strip_prefix("OK ").is_some_and(|token| token.parse::<u64>().is_ok()));
+    let rest = ["BUSY", "OK", "ERR nothing is held", "ERR unknown request \"A\""];
+    assert_eq!(lines[1..], rest, "after Q nothing is answered");
+}
