@@ -38,7 +38,8 @@ impl Stat {
         let name_end = line.iter().rposition(|&byte| byte == b')')?;
         let mut fields = std::str::from_utf8(&line[name_end + 1..]).ok()?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?; // field 3
-        let group = fields.nth(1)?.parse().ok()?; // field 5
+        // Field 5; -1 if it is being buried at this moment.
+        let group = fields.nth(1)?.parse().ok().filter(|&group| group >= 0)?;
         let session = fields.next()?.parse().ok()?;
         let start_time = fields.nth(15)?.parse().ok()?; // field 22
         Some(Self { state, group, session, start_time })
@@ -88,6 +89,7 @@ mod tests {
         let line = b"42 (a) Z 1 (b) S 1 7 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2\n";
         let expected = Stat { state: b'S', group: 7, session: 6, start_time: 987_654 };
         assert_eq!(Stat::parse(line), Some(expected));
+        assert_eq!(Stat::parse(b"42 (a) X 1 -1 -1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 9 1"), None);
         for end in 0..40 {
             assert_eq!(Stat::parse(&line[..end]), None, "a part of a line is no line");
         }
