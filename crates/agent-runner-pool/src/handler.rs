@@ -1,6 +1,6 @@
 //! What is done with a job, and with a worker that failed.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{Context, Recovered, WorkerHealth, WorkerId};
 
@@ -158,17 +158,4 @@ where
     ) -> impl Future<Output = Recovered> + Send {
         (self.recover)(worker, health, error)
     }
-}
-
-#[expect(
-    dead_code,
-    reason = "a check by the compiler: a type may implement the trait beside closures"
-)]
-fn types_and_closures_are_handlers() {
-    fn is_handler<H: Handler<u32>>(_: H) {}
-    async fn plain(_: u32, _: Context) -> Result<(), Failure<Arc<str>>> {
-        Ok(())
-    }
-    is_handler(plain);
-    is_handler(with_recovery(plain, |_, _, _: &Arc<str>| async { Recovered::Yes }));
 }

@@ -9,6 +9,7 @@ use crate::{
 /// N workers, their health and their recovery.
 ///
 /// A pool is settings; it may be run any number of times, also at once.
+#[doc(alias = "ParallelSessionManager")]
 #[derive(Debug, Clone)]
 pub struct Pool {
     settings: Settings,
@@ -28,13 +29,14 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with time, and when the source panics. A panic in the handler is the
-    /// job's failure.
+    /// Outside a tokio runtime with time, and when the source or the iterator of waits panics. A
+    /// panic in the handler is the job's failure.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the run: running jobs are told to stop and go back to the
     /// source. That happens in the background, and takes up to the grace.
+    #[doc(alias = "run_parallel_agents")]
     pub async fn run<J, S, H>(&self, source: S, handler: H) -> Summary
     where
         J: Clone + Send + Sync + 'static,

@@ -66,7 +66,7 @@ impl<J, O, E> Run<J, O, E> {
     ///
     /// # Panics
     ///
-    /// When the source panicked.
+    /// When the source panicked, or the iterator of waits.
     ///
     /// # Cancel safety
     ///

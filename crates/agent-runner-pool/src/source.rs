@@ -34,7 +34,7 @@ pub trait Source<O, E>: Send + Sync + 'static {
     ///
     /// With [`Then::Next`] it may hand out the worker's next job in the same step, if there is one
     /// at hand: a store saves a transaction that way. `None` is always right, the pool then asks
-    /// [`next`](Self::next).
+    /// [`next`](Self::next); with [`Then::Rest`] nothing else is.
     fn settle(
         &self,
         worker: WorkerId,
