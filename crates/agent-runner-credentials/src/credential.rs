@@ -54,9 +54,9 @@ impl Credential {
         variables
     }
 
-    /// The base URL without its user and password.
+    /// The base URL without what may be secret: its user, password and query.
     pub(crate) fn shown_base_url(&self) -> Option<String> {
-        self.base_url.as_deref().map(without_userinfo)
+        self.base_url.as_deref().map(without_secrets)
     }
 
     /// Whether both send the same secret to the same place.
@@ -125,11 +125,10 @@ fn prefix(provider: &str) -> String {
     provider.chars().map(letter).collect()
 }
 
-fn without_userinfo(url: &str) -> String {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    match url[start..end].rfind('@') {
-        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
-        None => url.to_owned(),
-    }
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
 }

@@ -128,3 +128,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use crate::{
     time::{at, parse_http_date, parse_rfc3339},
 };
 
-/// What a server can ask for at most; more is a mistake, and would lose the key.
-const LONGEST: Duration = Duration::from_secs(32 * 24 * 60 * 60);
+/// What a server can ask for at most: a week's quota. More is a mistake, and would lose the key.
+const LONGEST: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
 /// Parses a `Retry-After`: seconds, or an HTTP date, which is counted from `now`. A date that has
 /// passed is zero.
@@ -56,7 +56,7 @@ pub(super) fn retry_hint(answer: &Answer<'_>, body: &Body, now: SystemTime) -> O
         &|| parse_span(body.message.split_once("try again in ")?.1),
         &|| empty_bucket(answer, now),
     ];
-    sources.into_iter().find_map(|source| source().filter(|wait| !wait.is_zero()))
+    sources.into_iter().find_map(|source| source().filter(|wait| !wait.is_zero())).map(clamp)
 }
 
 /// The reset of a limit of which nothing remains; the latest if there are several.

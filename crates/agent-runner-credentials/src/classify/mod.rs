@@ -46,7 +46,8 @@ pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Option<Rejection> {
         return None;
     }
     // Quota before rate: a spent month is also a 429.
-    case.quota()
+    case.no_quota()
+        .or_else(|| case.quota())
         .or_else(|| case.money())
         .or_else(|| case.place())
         .or_else(|| case.key())
@@ -65,6 +66,13 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Gemini's way to say that a key has no quota for a model, not even an empty one.
+    fn no_quota(&self) -> Option<Rejection> {
+        let limits = ["limit: 0,", "limit: 0\n"];
+        let none = self.body.says(&limits) || self.body.message.ends_with("limit: 0");
+        (none && self.body.names(&["resource_exhausted"])).then_some(Rejection::Forbidden)
+    }
+
     /// Quotas of a day or longer.
     fn quota(&self) -> Option<Rejection> {
         let resets_in = if self.answer.header("anthropic-ratelimit-unified-status")
@@ -82,7 +90,7 @@ impl Case<'_> {
         } else {
             return None;
         };
-        Some(Rejection::QuotaExhausted { resets_in: resets_in.map(hints::clamp) })
+        Some(Rejection::QuotaExhausted { resets_in })
     }
 
     /// When a subscription's window opens again.
@@ -90,7 +98,7 @@ impl Case<'_> {
         let header = self.answer.header("anthropic-ratelimit-unified-reset");
         let header = header.and_then(|text| time::at(text.parse().ok()?));
         let at = || Some(self.until(header.or(self.body.resets_at)?));
-        self.body.resets_in.or_else(at).or_else(|| self.hint())
+        self.body.resets_in.or_else(at).map(hints::clamp).or_else(|| self.hint())
     }
 
     fn is_daily(&self) -> bool {
@@ -122,21 +130,16 @@ impl Case<'_> {
     }
 
     fn load(&self) -> Option<Rejection> {
-        let overloaded = self.is(&[503, 529]) && !self.body.names(&["slow_down"]);
+        let overloaded = self.is(&[503, 529]) && !self.body.names(RATE);
         (overloaded || self.body.names(OVERLOADED))
-            .then(|| Rejection::Overloaded { retry_after: self.hint().map(hints::clamp) })
+            .then(|| Rejection::Overloaded { retry_after: self.hint() })
     }
 
     fn rate(&self) -> Option<Rejection> {
         if !self.is(&[402, 429]) && !self.body.names(RATE) {
             return None;
         }
-        if self.body.says(&["limit: 0,"]) || self.body.message.ends_with("limit: 0") {
-            // Gemini has no quota at all for this model and key.
-            return Some(Rejection::Forbidden);
-        }
-        let hint = self.hint().map(hints::clamp);
-        Some(match hint {
+        Some(match self.hint() {
             Some(resets_in) if resets_in > LONGEST_RATE => {
                 Rejection::QuotaExhausted { resets_in: Some(resets_in) }
             }

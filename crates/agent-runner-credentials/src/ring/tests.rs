@@ -1,1 +1,338 @@
-//! Laws.
+//! Laws of the ring: random actions against a model that is too dull to be wrong.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proptest::prelude::*;
+
+use super::{KeyRing, KeyState, Lease};
+use crate::{Answer, ApiKey, Credential, Rejection};
+
+fn ring(keys: usize) -> KeyRing {
+    let key = |number| ApiKey::new(&format!("sk-{number}")).unwrap();
+    KeyRing::new((0..keys).map(|number| Credential::new(format!("key-{number}"), "x", key(number))))
+}
+
+fn start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_000_000)
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Lease,
+    /// About one of the leases so far, the old ones too.
+    Reject(prop::sample::Index, Rejection),
+    Succeed(prop::sample::Index),
+    Pass(Duration),
+    Reset(usize),
+}
+
+fn rejections() -> impl Strategy<Value = Rejection> {
+    let waits = || (1..100_000_u64).prop_map(seconds);
+    prop_oneof![
+        waits().prop_map(|wait| Rejection::RateLimited { retry_after: Some(wait) }),
+        Just(Rejection::RateLimited { retry_after: None }),
+        Just(Rejection::Overloaded { retry_after: None }),
+        waits().prop_map(|wait| Rejection::QuotaExhausted { resets_in: Some(wait) }),
+        Just(Rejection::QuotaExhausted { resets_in: None }),
+        Just(Rejection::Billing),
+        Just(Rejection::Unauthorized),
+        Just(Rejection::Forbidden),
+        Just(Rejection::Blocked),
+        any::<u16>().prop_map(|status| Rejection::Unknown { status }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => Just(Step::Lease),
+        4 => (any::<prop::sample::Index>(), rejections()).prop_map(|(at, why)| Step::Reject(at, why)),
+        2 => any::<prop::sample::Index>().prop_map(Step::Succeed),
+        3 => (0..30_000_u64).prop_map(|wait| Step::Pass(seconds(wait))),
+        1 => (0..6_usize).prop_map(Step::Reset),
+    ];
+    prop::collection::vec(step, 0..120)
+}
+
+/// What a server has said about a key since it was reset.
+#[derive(Clone, Default)]
+struct Told {
+    until: Option<SystemTime>,
+    out: bool,
+    reset_at: usize,
+    /// Leases of other keys while this one was ready.
+    passed_over: usize,
+}
+
+impl Told {
+    fn hear(&mut self, rejection: Rejection, now: SystemTime) {
+        match rejection {
+            Rejection::Billing | Rejection::Unauthorized => self.out = true,
+            Rejection::RateLimited { retry_after: Some(wait) }
+            | Rejection::QuotaExhausted { resets_in: Some(wait) } => {
+                self.until = self.until.max(Some(now + wait));
+            }
+            _ => (),
+        }
+    }
+}
+
+struct World {
+    ring: KeyRing,
+    now: SystemTime,
+    told: Vec<Told>,
+    /// With the step at which it was lent.
+    leases: Vec<(usize, Lease)>,
+}
+
+impl World {
+    fn new(keys: usize) -> Self {
+        Self { ring: ring(keys), now: start(), told: vec![Told::default(); keys], leases: vec![] }
+    }
+
+    fn step(&mut self, number: usize, step: &Step) {
+        match step {
+            Step::Pass(time) => self.now += *time,
+            Step::Lease => self.lease(number),
+            Step::Succeed(at) => {
+                if let Some((_, lease)) = at.get_checked(&self.leases) {
+                    self.ring.success(lease, self.now);
+                }
+            }
+            Step::Reject(at, why) => {
+                if let Some((lent_at, lease)) = at.get_checked(&self.leases) {
+                    self.ring.report_rejection(lease, self.now, *why);
+                    let told = &mut self.told[lease.key_id().0];
+                    if *lent_at >= told.reset_at {
+                        told.hear(*why, self.now);
+                    }
+                }
+            }
+            Step::Reset(key) => {
+                if self.ring.reset(&format!("key-{key}"), self.now) {
+                    self.told[*key] = Told { reset_at: number, ..Told::default() };
+                }
+            }
+        }
+    }
+
+    fn lease(&mut self, number: usize) {
+        let ready: Vec<bool> =
+            self.ring.snapshot(self.now).keys.iter().map(|k| k.state == KeyState::Ready).collect();
+        let next_ready = self.ring.next_ready(self.now);
+        match self.ring.lease(self.now) {
+            Ok(lease) => {
+                let key = lease.key_id().0;
+                let told = &self.told[key];
+                assert!(!told.out, "key {key} is out, and was lent");
+                assert!(told.until <= Some(self.now), "key {key} rests or is spent, and was lent");
+                self.pass_over(key, &ready);
+                self.leases.push((number, lease));
+            }
+            Err(none) => {
+                assert!(!ready.contains(&true), "a key is ready, and none was lent");
+                assert_eq!(none.until, next_ready, "two opinions on when a key is ready");
+            }
+        }
+    }
+
+    fn pass_over(&mut self, lent: usize, ready: &[bool]) {
+        let keys = ready.len();
+        for (key, told) in self.told.iter_mut().enumerate() {
+            let waits = key != lent && ready[key];
+            told.passed_over = if waits { told.passed_over + 1 } else { 0 };
+            assert!(told.passed_over < keys, "key {key} starves");
+        }
+    }
+}
+
+trait GetChecked {
+    fn get_checked<'a, T>(&self, items: &'a [T]) -> Option<&'a T>;
+}
+
+impl GetChecked for prop::sample::Index {
+    fn get_checked<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
+        (!items.is_empty()).then(|| self.get(items))
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_spent_or_resting_key_is_lent_and_no_key_starves(keys in 1..6_usize, steps in steps()) {
+        let mut world = World::new(keys);
+        for (number, step) in steps.iter().enumerate() {
+            world.step(number, step);
+        }
+    }
+
+    #[test]
+    fn only_a_key_that_is_out_is_lost(keys in 1..6_usize, steps in steps()) {
+        let mut world = World::new(keys);
+        for (number, step) in steps.iter().enumerate() {
+            world.step(number, step);
+        }
+        let month = world.now + seconds(32 * 86_400);
+        for (key, told) in world.ring.snapshot(month).keys.iter().zip(&world.told) {
+            let expected = if told.out { KeyState::Out } else { KeyState::Ready };
+            prop_assert_eq!(key.state, expected, "{} after a month", key.label);
+        }
+    }
+
+    #[test]
+    fn an_unknown_answer_never_loses_a_key_for_ever(
+        answers in prop::collection::vec((400..600_u16, ".{0,20}", 0..700_u64), 1..60),
+    ) {
+        let mut ring = ring(1);
+        let mut now = start();
+        for (status, body, wait) in answers {
+            let answer = Answer::new(status, &[], &body);
+            let is_known = !matches!(crate::classify(&answer, now), None | Some(Rejection::Unknown { .. }));
+            if is_known {
+                continue;
+            }
+            now += seconds(wait);
+            if let Ok(lease) = ring.lease(now) {
+                ring.report(&lease, now, &answer);
+            }
+            let ready = ring.next_ready(now).expect("an unknown answer put the key out");
+            prop_assert!(ready <= now + seconds(600), "a rest of more than ten minutes");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_rest_longer(
+        wait in 1..1000_u64,
+        moves in prop::collection::vec(-5000..500_i64, 1..20),
+    ) {
+        let mut ring = ring(1);
+        let mut now = start();
+        let lease = ring.lease(now).unwrap();
+        let retry_after = Some(seconds(wait));
+        ring.report_rejection(&lease, now, Rejection::RateLimited { retry_after });
+        for step in moves {
+            let by = seconds(step.unsigned_abs());
+            now = if step < 0 { now.checked_sub(by).unwrap() } else { now + by };
+            if let Err(none) = ring.lease(now) {
+                let left = none.wait(now).unwrap();
+                prop_assert!(left <= seconds(wait), "{left:?} of {wait} s are left");
+            }
+        }
+    }
+
+    #[test]
+    fn rotation_goes_from_key_to_key_and_skips_none(
+        keys in 1..6_usize,
+        answers in prop::collection::vec((prop_oneof![Just(429_u16), Just(401), Just(529)], 0..5_u64), 1..60),
+    ) {
+        let mut ring = ring(keys);
+        let mut now = start();
+        for (status, wait) in answers {
+            now += seconds(wait);
+            let Some(before) = ring.current_index(now) else { break };
+            let more = ring.rotate(now, &Answer::new(status, &[], ""));
+            let first = if status == 529 { before } else { before + 1 };
+            let ready = |place: &usize| ring.slots[*place % keys].is_ready(now);
+            let expected = (first..first + keys).find(ready).map(|place| place % keys);
+            prop_assert_eq!(ring.current_index(now), expected, "after {} for key {}", status, before);
+            prop_assert_eq!(more, expected.is_some(), "whether a key is left");
+        }
+    }
+}
+
+#[test]
+fn ten_refusals_at_once_are_one_step() {
+    let mut ring = ring(1);
+    let now = start();
+    let leases: Vec<_> = (0..10).map(|_| ring.lease(now).unwrap()).collect();
+    for lease in &leases {
+        ring.report(lease, now, &Answer::new(429, &[], ""));
+    }
+    assert_eq!(ring.next_ready(now), Some(now + seconds(1)), "each was counted");
+    let lease = ring.lease(now + seconds(1)).unwrap();
+    ring.report(&lease, now + seconds(1), &Answer::new(429, &[], ""));
+    assert_eq!(ring.next_ready(now + seconds(1)), Some(now + seconds(3)), "the next one doubles");
+}
+
+#[test]
+fn a_late_success_does_not_wake_a_key() {
+    let mut ring = ring(1);
+    let now = start();
+    let (slow, fast) = (ring.lease(now).unwrap(), ring.lease(now).unwrap());
+    ring.report(&fast, now, &Answer::new(429, &[("retry-after", "60")], ""));
+    ring.report(&slow, now, &Answer::new(200, &[], ""));
+    assert_eq!(ring.next_ready(now), Some(now + seconds(60)));
+}
+
+#[test]
+fn a_late_refusal_does_not_undo_a_reset() {
+    let mut ring = ring(1);
+    let now = start();
+    let late = ring.lease(now).unwrap();
+    assert!(ring.reset("key-0", now) && !ring.reset("nobody", now));
+    ring.report(&late, now, &Answer::new(401, &[], ""));
+    assert_eq!(ring.next_ready(now), Some(now), "the refusal was of the old key");
+}
+
+#[test]
+fn a_success_forgets_the_refusals() {
+    let mut ring = ring(1);
+    let mut now = start();
+    let mut refuse = |ring: &mut KeyRing| {
+        let lease = ring.lease(now).unwrap();
+        ring.report(&lease, now, &Answer::new(429, &[], ""));
+        let rest = ring.next_ready(now).unwrap().duration_since(now).unwrap();
+        now += rest;
+        rest
+    };
+    let rests: Vec<_> = (0..12).map(|_| refuse(&mut ring).as_secs()).collect();
+    assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+    let now = now + seconds(600);
+    let lease = ring.lease(now).unwrap();
+    ring.report(&lease, now, &Answer::new(200, &[], ""));
+    ring.report(&lease, now, &Answer::new(429, &[], ""));
+    assert_eq!(ring.next_ready(now), Some(now + seconds(1)));
+}
+
+#[test]
+fn a_day_ends_where_the_provider_is() {
+    let key = |provider| Credential::new(provider, provider, ApiKey::new(provider).unwrap());
+    let mut ring = KeyRing::new([key("anthropic"), key("gemini")]);
+    let now = crate::parse_rfc3339("2026-11-23T18:00:00Z").unwrap();
+    for _ in 0..2 {
+        let lease = ring.lease(now).unwrap();
+        ring.report(&lease, now, &Answer::new(429, &[], "daily quota exceeded"));
+    }
+    let snapshot = serde_json::to_value(ring.snapshot(now)).unwrap();
+    assert_eq!(snapshot["keys"][0]["until"], "2026-11-24T00:00:00Z");
+    assert_eq!(snapshot["keys"][1]["until"], "2026-11-24T08:00:00Z");
+    assert_eq!(snapshot["keys"][1]["state"], "spent");
+    assert_eq!(snapshot["next_ready"], "2026-11-24T00:00:00Z");
+}
+
+#[test]
+fn an_overload_is_nobodys_fault() {
+    let mut ring = ring(2);
+    let now = start();
+    for _ in 0..10 {
+        let lease = ring.lease(now).unwrap();
+        let rejection = ring.report(&lease, now, &Answer::new(529, &[], "")).unwrap();
+        assert!(!rejection.is_about_key(), "the caller has to know that no other key helps");
+    }
+    assert!(ring.snapshot(now).keys.iter().all(|key| key.state == KeyState::Ready));
+}
+
+#[test]
+fn keys_of_another_kind_are_not_lent() {
+    let key = |provider| Credential::new(provider, provider, ApiKey::new(provider).unwrap());
+    let mut ring = KeyRing::new([key("anthropic"), key("openai")]);
+    let now = start();
+    for _ in 0..3 {
+        let lease = ring.lease_where(now, |key| key.provider == "openai").unwrap();
+        assert_eq!(lease.credential().label, "openai");
+    }
+    let none = ring.lease_where(now, |key| key.provider == "gemini").unwrap_err();
+    assert_eq!(none.until, None, "waiting does not help");
+}

@@ -1,1 +1,8 @@
-//! The public API of the crate, used as others use it.
+//! The public API, from outside.
+
+#[cfg(unix)]
+mod command;
+mod file;
+mod secrets;
+mod seed;
+mod variables;
