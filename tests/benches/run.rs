@@ -22,7 +22,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-runner-dup");
 const MIB: usize = 1 << 20;
 
 fn main() -> Result<()> {
-    let quick = env::var_os("AGENT_RUNNER_BENCH_QUICK").is_some() || env::args().any(|arg| arg == "--test");
+    let quick =
+        env::var_os("AGENT_RUNNER_BENCH_QUICK").is_some() || env::args().any(|arg| arg == "--test");
     let size = if quick { Size::QUICK } else { Size::FULL };
     for jobs in [2, 8] {
         throughput(&size, jobs)?;
@@ -44,10 +45,24 @@ struct Size {
 }
 
 impl Size {
-    const FULL: Self =
-        Self { pairs: 3, tasks: 5_000, starts: 30, sleepers: 200, outputs: 100, backlog: 1_000_000, of_backlog: 5_000 };
-    const QUICK: Self =
-        Self { pairs: 1, tasks: 40, starts: 2, sleepers: 4, outputs: 2, backlog: 2_000, of_backlog: 20 };
+    const FULL: Self = Self {
+        pairs: 3,
+        tasks: 5_000,
+        starts: 30,
+        sleepers: 200,
+        outputs: 100,
+        backlog: 1_000_000,
+        of_backlog: 5_000,
+    };
+    const QUICK: Self = Self {
+        pairs: 1,
+        tasks: 40,
+        starts: 2,
+        sleepers: 4,
+        outputs: 2,
+        backlog: 2_000,
+        of_backlog: 20,
+    };
 }
 
 /// `true`, many times, with the durable store, locks and logs on.
@@ -61,9 +76,19 @@ fn throughput(size: &Size, jobs: usize) -> Result<()> {
     }
     let per_task = |seconds: f64| seconds * 1e3 / size.tasks as f64;
     let case = format!("{} x true at -j{jobs}", size.tasks);
-    tell(&format!("{case}: CPU a task"), "ms", "<= 1.25", pairs.iter().map(|(a, b)| (per_task(a.cpu), per_task(b.cpu))));
+    tell(
+        &format!("{case}: CPU a task"),
+        "ms",
+        "<= 1.25",
+        pairs.iter().map(|(a, b)| (per_task(a.cpu), per_task(b.cpu))),
+    );
     let goal = if jobs > 2 { "<= 0.75" } else { "-" };
-    tell(&format!("{case}: wall a task"), "ms", goal, pairs.iter().map(|(a, b)| (per_task(a.wall), per_task(b.wall))));
+    tell(
+        &format!("{case}: wall a task"),
+        "ms",
+        goal,
+        pairs.iter().map(|(a, b)| (per_task(a.wall), per_task(b.wall))),
+    );
     Ok(())
 }
 
@@ -85,7 +110,12 @@ fn sleepers(size: &Size) -> Result<()> {
     let sandbox = Sandbox::with_tasks(size.sleepers)?;
     let jobs = (size.sleepers / 2).max(1);
     let ours = measured(|| sandbox.work(jobs, &["sleep", "1"]))?;
-    tell(&format!("{} x sleep 1 at -j{jobs}", size.sleepers), "s", "<= 1.05", [(ours.wall, 2.0)].into_iter());
+    tell(
+        &format!("{} x sleep 1 at -j{jobs}", size.sleepers),
+        "s",
+        "<= 1.05",
+        [(ours.wall, 2.0)].into_iter(),
+    );
     Ok(())
 }
 
@@ -116,12 +146,20 @@ fn million(size: &Size) -> Result<()> {
     let backlog = sandbox.path().join("backlog.jsonl");
     let mut file = BufWriter::new(fs::File::create(&backlog)?);
     for n in 0..size.backlog {
-        writeln!(file, r#"{{"id":"task-{n}","prompt":"do number {n} of many, as well as you can","tags":["bulk"]}}"#)?;
+        writeln!(
+            file,
+            r#"{{"id":"task-{n}","prompt":"do number {n} of many, as well as you can","tags":["bulk"]}}"#
+        )?;
     }
     file.into_inner()?.sync_all()?;
     let import = measured(|| sandbox.run(&["import", "backlog.jsonl"]))?;
     let rate = size.backlog as f64 / import.wall / 1e3;
-    tell(&format!("import {} tasks", size.backlog), "thousand tasks/s", ">= 100", [(rate, f64::NAN)].into_iter());
+    tell(
+        &format!("import {} tasks", size.backlog),
+        "thousand tasks/s",
+        ">= 100",
+        [(rate, f64::NAN)].into_iter(),
+    );
     let mut status: Vec<f64> = Vec::new();
     for _ in 0..size.pairs * 3 {
         status.push(measured(|| sandbox.run(&["status", "--json"]))?.wall * 1e3);
@@ -175,7 +213,11 @@ impl Sandbox {
 
     fn run(&self, args: &[&str]) -> Result<()> {
         let status = self.command(args).status()?;
-        ensure!(matches!(status.code(), Some(0 | 5)), "`agent-runner {}` ended with {status}", args.join(" "));
+        ensure!(
+            matches!(status.code(), Some(0 | 5)),
+            "`agent-runner {}` ended with {status}",
+            args.join(" ")
+        );
         Ok(())
     }
 
@@ -256,7 +298,12 @@ fn children_cpu() -> Result<f64> {
 
 fn peak_kib(status: &Path) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
+    text.lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .strip_suffix(" kB")?
+        .parse()
+        .ok()
 }
 
 fn mib(kib: u64) -> f64 {
@@ -269,7 +316,8 @@ fn tell(case: &str, unit: &str, goal: &str, pairs: impl Iterator<Item = (f64, f6
     let ours = median(pairs.iter().map(|(ours, _)| *ours));
     let limit = median(pairs.iter().map(|(_, limit)| *limit));
     let ratio = median(pairs.iter().map(|(ours, limit)| ours / limit));
-    let known = |value: f64| if value.is_nan() { Value::Null } else { json!((value * 1e4).round() / 1e4) };
+    let known =
+        |value: f64| if value.is_nan() { Value::Null } else { json!((value * 1e4).round() / 1e4) };
     let line = json!({
         "bench": "run",
         "case": case,

@@ -1,1 +1,29 @@
-//! Tests of the built program from outside.
+//! What tests of the built program need: a [`Sandbox`] to run it in, [fake agents](FAKES) for it to
+//! run, and a table that says what each of them must lead to.
+//!
+//! A test is three lines:
+//!
+//! ```ignore
+//! let sandbox = sandbox();
+//! sandbox.write("tasks.txt", "one\ntwo\n");
+//! sandbox.run_fake(["tasks.txt"], "succeed").exits(0);
+//! ```
+//!
+//! Everything here panics when it is disappointed: that is how a test fails.
+#![cfg(unix)]
+#![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
+
+mod call;
+mod capture;
+mod fakes;
+mod output;
+mod running;
+mod sandbox;
+
+pub use self::{
+    call::Call,
+    fakes::{FAKES, Fake},
+    output::{Output, json_lines},
+    running::{Running, Signal},
+    sandbox::{Programs, Sandbox, wait_until},
+};
