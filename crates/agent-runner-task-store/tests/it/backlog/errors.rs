@@ -202,7 +202,7 @@ fn of_yaml_bombs() {
     let mut text = String::from("- &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..10 {
         let before = format!("*a{}, ", level - 1).repeat(10);
-        text.push_str(&format!("- &a{level} [{before}]\n"));
+        text += &format!("- &a{level} [{before}]\n");
     }
     let long = "x".repeat(100_000);
     let many = "*long, ".repeat(40_000);

@@ -197,7 +197,7 @@ proptest! {
         ]), text()), 0..12),
         bits in any::<u64>(),
     ) {
-        let text: String = lines.iter().map(|(start, rest)| format!("{start}{rest}\n")).collect();
+        let text = lines.iter().flat_map(|(start, rest)| [start, rest.as_str(), "\n"]).collect::<String>();
         let mut asked = 0;
         let mut ticked_keys = Vec::new();
         let ticked = tick(&text, |task| {
