@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::doc_markdown, reason = "OpenAI and OpenRouter are names")]
 
 mod key;
 

@@ -20,7 +20,7 @@ const LONGEST_RATE: Duration = Duration::from_secs(300);
 /// like the error itself.
 ///
 /// What the body says counts before the status: a 400 can mean that the credit is used up, and a
-/// 429 that the month's is. It knows the words of Anthropic, `OpenAI`, Gemini, `OpenRouter` and
+/// 429 that the month's is. It knows the words of Anthropic, OpenAI, Gemini, OpenRouter and
 /// Bedrock, and goes by status and `Retry-After` for everybody else.
 ///
 /// `now` is this machine's time; it is used for dates only when the answer has no `Date` header.

@@ -47,7 +47,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The variables of Anthropic, `OpenAI` and Gemini.
+    /// The variables of Anthropic, OpenAI and Gemini.
     pub fn known_variables() -> Vec<Self> {
         ["ANTHROPIC", "OPENAI", "GEMINI"].map(Self::variables).into()
     }
@@ -112,7 +112,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Loads the keys of Anthropic, `OpenAI` and Gemini from this process's environment.
+/// Loads the keys of Anthropic, OpenAI and Gemini from this process's environment.
 pub fn from_env() -> Result<Loaded, LoadError> {
     load(&Source::known_variables(), &Environment::current())
 }
