@@ -167,14 +167,12 @@ where
                     return Ok(None);
                 }
             }
+            // In this order: a worker that was told of a job takes it, and gives it back if it has
+            // to stop, so that the word is not lost for the others.
             tokio::select! {
                 biased;
                 () = changed => {}
-                () = stop.stopped() => {
-                    // A job that this worker was told of is for somebody else.
-                    self.shared.changed.notify_one();
-                    return Ok(None);
-                }
+                () = stop.stopped() => return Ok(None),
             }
         }
     }

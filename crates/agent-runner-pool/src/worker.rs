@@ -93,6 +93,7 @@ where
         loop {
             let assignment = match at_hand.take() {
                 Some(assignment) => Some(assignment),
+                None if self.orders.is_stopped() => None,
                 None => self.shared.source.next(self.id, &self.orders).await?,
             };
             let stopped = self.orders.is_stopped();
