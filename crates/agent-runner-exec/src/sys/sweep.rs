@@ -26,6 +26,7 @@ pub(crate) struct Sweep {
     looks: u32,
     /// Somebody died, and its children may have come to us after we looked.
     look_again: bool,
+    is_over: bool,
 }
 
 impl Sweep {
@@ -40,15 +41,19 @@ impl Sweep {
             ended,
             looks: 0,
             look_again: false,
+            is_over: false,
         }
     }
 
     /// Takes the next look, and returns whether all is gone.
     pub(crate) fn step(&mut self) -> bool {
-        self.looks += 1;
-        self.look_at_group();
-        self.look_at_strays();
-        self.group.is_none() && self.dying.is_empty() && !self.look_again
+        if !self.is_over {
+            self.looks += 1;
+            self.look_at_group();
+            self.look_at_strays();
+            self.is_over = self.group.is_none() && self.dying.is_empty() && !self.look_again;
+        }
+        self.is_over
     }
 
     /// How many were ended, as far as we saw them.
