@@ -12,7 +12,7 @@ use agent_runner_pool::{
     Context, Ended, Event, Failure, HealthPolicy, Pool, Queue, Recovered, WorkerHealth, WorkerId,
     with_recovery,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -77,7 +77,7 @@ async fn dropping_a_run_gives_its_jobs_back() {
     let queue = Queue::new(0..10);
     let work = pool(3);
     let run = work.run(queue.clone(), takes_an_hour);
-    assert!(tokio::time::timeout(SECOND, run).await.is_err());
+    assert!(timeout(SECOND, run).await.is_err());
     sleep(6 * SECOND).await;
     assert_eq!(left(&queue), 10);
 }
@@ -181,6 +181,28 @@ async fn workers_wait_for_pushes_until_the_queue_is_closed() {
     let summary = run.join().await;
     assert!(matches!(summary.ended, Ended::Drained));
     assert_eq!(summary.counts.finished, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_worker_takes_over_from_one_that_retires() {
+    let fragile = HealthPolicy { max_consecutive_failures: 1, max_recovery_attempts: 0 };
+    let pool = Pool::builder().workers(2).health(fragile).build().unwrap();
+    let queue = Queue::new([1]).keep_open();
+    let mut run = pool.start(queue.clone(), |_: usize, cx: Context| async move {
+        sleep(SECOND).await;
+        if cx.attempt() == 1 { Err(Failure::Worker("broken")) } else { Ok(()) }
+    });
+    let finished = async {
+        while let Some(event) = run.next_event().await {
+            if matches!(event, Event::JobFinished { .. }) {
+                return;
+            }
+        }
+        panic!("the job is not done");
+    };
+    timeout(3 * SECOND, finished).await.expect("the other worker is told of the job");
+    queue.close();
+    assert_eq!(run.join().await.retired.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

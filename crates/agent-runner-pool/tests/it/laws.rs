@@ -11,7 +11,7 @@ mod script;
 mod stage;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn no_job_is_lost_and_none_is_done_twice(script in script::script()) {
