@@ -1,6 +1,6 @@
 //! A child of ours beside what the system needs for it, in the same run.
 //!
-//! `true`: n programs that do nothing, with a log each, against a one-thread `posix_spawn` loop
+//! `true`: n programs that do nothing, with a log and one pipe each, against a one-thread `posix_spawn` loop
 //! with no pipes and no logs. `output`: programs that print 10 MiB each, against threads that
 //! copy the same output to files.
 //!
@@ -88,7 +88,13 @@ mod linux {
                             return Result::Ok(());
                         }
                         let log = LogOptions::new(folder.join(n.to_string()));
-                        let exit = command.clone().log(log).spawn()?.wait(&stop).await?;
+                        let exit = command
+                            .clone()
+                            .merge_output(true)
+                            .log(log)
+                            .spawn()?
+                            .wait(&stop)
+                            .await?;
                         assert!(exit.is_success(), "{exit:?}");
                     }
                 });

@@ -9,6 +9,8 @@ use std::{
     process,
 };
 
+use tokio::runtime::Handle;
+
 use crate::{
     Command, ProcessIdentity, SpawnError, Stdin,
     mark::{MARK_VARIABLE, Mark},
@@ -28,6 +30,8 @@ pub(crate) struct Launched {
 }
 
 pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
+    // Better a panic here than beside a child that nobody watches.
+    let _runtime = Handle::current();
     let program = program::find(&command.program, search_path(&command))?;
     let output = Output::new(command.log.take(), &command.secrets)?;
     let stdin = match std::mem::take(&mut command.stdin) {

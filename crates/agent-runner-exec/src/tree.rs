@@ -87,9 +87,7 @@ impl Tree {
         // While the dead leader is not reaped, the group's number is its own.
         leader.signal(StopLevel::Kill);
         let status = leader.reap();
-        let mark = registration.mark().clone();
-        drop(registration);
-        self.sweep = Some(Sweep::new(&leader, mark, search));
+        self.sweep = Some(Sweep::new(&leader, registration.end(), search));
         status
     }
 

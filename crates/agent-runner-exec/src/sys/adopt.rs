@@ -56,8 +56,9 @@ impl Registration {
         with_running(|running| running.leaders.extend(self.leader));
     }
 
-    pub(crate) fn mark(&self) -> &Mark {
-        &self.mark
+    /// From now on, what carries the mark is a stray.
+    pub(crate) fn end(self) -> Mark {
+        self.mark.clone()
     }
 }
 

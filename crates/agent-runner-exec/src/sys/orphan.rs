@@ -10,8 +10,8 @@ use crate::{Ended, ProcessIdentity};
 
 /// How long the killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look. They are not our children: nobody tells us.
-const LOOK: Duration = Duration::from_millis(10);
+/// The longest pause between two looks. They are not our children: nobody tells us.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// See [`crate::end_orphan`].
 pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> Ended {
@@ -26,7 +26,8 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
     }
     let mut all: HashSet<Pid> = HashSet::new();
     let began = Instant::now();
-    while !found.is_empty() && began.elapsed() < grace + PATIENCE {
+    let mut pause = Duration::from_millis(5);
+    while !found.is_empty() && began.elapsed() < grace.saturating_add(PATIENCE) {
         // Each is asked once to end by itself, and told as often as it takes.
         let is_over = began.elapsed() >= grace;
         for &pid in &found {
@@ -41,7 +42,9 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
         if is_over {
             kill_group(identity);
         }
-        sleep(LOOK).await;
+        let rest_of_grace = grace.saturating_sub(began.elapsed());
+        pause = LOOK.min(2 * pause);
+        sleep(if is_over { pause } else { pause.min(rest_of_grace) }).await;
         found = living(identity);
     }
     match found.len() {

@@ -178,8 +178,8 @@ impl Registration {
     #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "as on Linux")]
     pub(crate) fn spawned(&mut self, _pid: u32) {}
 
-    pub(crate) fn mark(&self) -> &Mark {
-        &self.mark
+    pub(crate) fn end(self) -> Mark {
+        self.mark
     }
 }
 
@@ -227,7 +227,6 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux gives orphans to another parent"))
 }
 
-#[expect(clippy::unused_async, reason = "as on Linux")]
 pub(crate) async fn end_orphan(_identity: &ProcessIdentity, _grace: Duration) -> Ended {
     Ended::NotOurs
 }
