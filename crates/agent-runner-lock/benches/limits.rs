@@ -74,16 +74,22 @@ fn list(folder: &Path, rounds: usize) {
 
 /// Eight threads on one key, each as often as it can.
 fn contended(folder: &Path, span: Duration) {
-    let dir = LockDir::open(folder.join("contended")).expect("a lock folder");
+    // A handle each, which is to the others like another process.
+    let path = folder.join("contended");
+    let ours = per_second(span, || {
+        let dir = LockDir::open(&path).expect("a lock folder");
+        move || dir.try_acquire("42").expect("it works").acquired().is_some()
+    });
     let plain = folder.join("plain");
-    let ours = per_second(span, || dir.try_acquire("42").expect("it works").acquired().is_some());
     let limit = per_second(span, || {
-        let file = std::fs::File::create(&plain).expect("it can be opened");
-        let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if taken {
-            rustix::fs::flock(&file, FlockOperation::Unlock).expect("it is locked");
+        || {
+            let file = std::fs::File::create(&plain).expect("it can be opened");
+            let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if taken {
+                rustix::fs::flock(&file, FlockOperation::Unlock).expect("it is locked");
+            }
+            taken
         }
-        taken
     });
     println!(
         r#"{{"bench":"lock","case":"8 threads on one key","ours":{ours:.0},"limit":{limit:.0},"unit":"acquisitions/s","ratio":{:.3},"against":"plain flock, without record or token"}}"#,
@@ -133,11 +139,12 @@ fn median(mut times: Vec<Duration>) -> f64 {
 }
 
 /// How often a second eight threads together succeed.
-fn per_second(span: Duration, attempt: impl Fn() -> bool + Sync) -> f64 {
+fn per_second<A: Fn() -> bool>(span: Duration, prepare: impl Fn() -> A + Sync) -> f64 {
     let (stop, done, start) = (AtomicBool::new(false), AtomicU32::new(0), Barrier::new(9));
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
+                let attempt = prepare();
                 start.wait();
                 while !stop.load(Ordering::Relaxed) {
                     if attempt() {

@@ -32,7 +32,6 @@ const MAX_MOVES: u32 = 100;
 
 /// How often to ask again when the kernel refuses but no holder is to be seen.
 const MAX_GLANCES: u32 = 3;
-const GLANCE: Duration = Duration::from_micros(20);
 
 /// What became of a try to acquire a lock. That it is held is an answer, not an error.
 #[derive(Debug)]
@@ -108,8 +107,8 @@ impl LockDir {
                     let info = read_holder(&file).map_err(failed)?;
                     if info.is_none() && glances < MAX_GLANCES {
                         // Refused, but no holder: it comes, or goes, or somebody only looks.
+                        glance_away(glances);
                         glances += 1;
-                        thread::sleep(GLANCE);
                         continue;
                     }
                     let status = LockStatus::new(key, LockState::Held, info);
@@ -133,6 +132,15 @@ impl LockDir {
             );
         }
         Err(AcquireError::Unstable { path })
+    }
+}
+
+/// Lets others run: who only looks is gone in a microsecond or two, unless it lost the processor.
+fn glance_away(glances: u32) {
+    if glances + 1 < MAX_GLANCES {
+        thread::yield_now();
+    } else {
+        thread::sleep(Duration::from_micros(50));
     }
 }
 
@@ -175,7 +183,14 @@ impl LockDir {
         let block = Block::held(&info);
         sys::write_block(locked.file(), block.as_bytes())?;
         let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
-        Ok(self.shared.registry.enter(name, &held).map(|()| held))
+        match self.shared.registry.enter(name, &held) {
+            Ok(()) => Ok(Ok(held)),
+            Err(other) => {
+                // Marks the record as free too, lest we pass for dead.
+                self.shared.let_go(&held).ok();
+                Ok(Err(other))
+            }
+        }
     }
 
     fn info(&self, key: &str, token_before: u64) -> LockInfo {

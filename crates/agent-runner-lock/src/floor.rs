@@ -6,7 +6,10 @@
 
 use std::io;
 
-use crate::sys::{self, Folder, Locked};
+use crate::{
+    record,
+    sys::{self, Folder, Locked},
+};
 
 /// The file. There is none before the first lock file is cleaned away.
 pub(crate) const FLOOR_FILE: &str = ".highest-token";
@@ -32,8 +35,9 @@ pub(crate) fn raise_floor(folder: &Folder, token: u64) -> io::Result<()> {
 }
 
 fn read(locked: &Locked) -> io::Result<u64> {
-    let mut block = [0; crate::record::LEN];
+    let mut block = [0; record::LEN];
     let text = sys::read_block(locked.file(), &mut block)?;
-    // A number that was torn by a power cut is as good as none: the clock has gone on since.
-    Ok(std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+    let token = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+    // Garbage, as after a power cut, is as good as none: the clock has gone on since.
+    Ok(token.filter(|token| record::is_token(*token)).unwrap_or(0))
 }

@@ -187,6 +187,19 @@ impl Held {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Only in a fork that ends with a lock which its parent still holds, or when a guard was
+        // never made: who unlocks is who acquired.
+        let grip = self.grip.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(locked) = grip.locked.take()
+            && self.pid != std::process::id()
+        {
+            locked.abandon();
+        }
+    }
+}
+
 impl Shared {
     /// Releases a lock; does nothing if that was done before.
     pub(crate) fn let_go(&self, held: &Held) -> Result<(), ReleaseError> {
@@ -204,6 +217,7 @@ impl Shared {
         // Before the kernel lets others in: a later holder's entry must find the place empty.
         self.registry.leave(&held.name, held);
         let unlocked = locked.unlock();
+        drop(grip);
         self.lines.call_first(&held.name);
         unlocked.map_err(|source| ReleaseError::Unlock { key: key(), source })?;
         written.map_err(|source| ReleaseError::Record { key: key(), source })

@@ -82,8 +82,13 @@ pub(crate) fn peek(block: &[u8]) -> Option<Peek> {
     let token = body.get(STATE.end..)?.strip_prefix(TOKEN.as_bytes())?;
     let end = token.iter().position(|byte| !byte.is_ascii_digit())?;
     let token = std::str::from_utf8(&token[..end]).ok()?.parse().ok()?;
-    // A store keeps tokens in a signed column; one over that is not ours.
-    i64::try_from(token).is_ok().then_some(Peek { state, token })
+    is_token(token).then_some(Peek { state, token })
+}
+
+/// Whether there can be a token after this one. A store keeps them in a signed column, so that one
+/// over that is not ours.
+pub(crate) fn is_token(token: u64) -> bool {
+    i64::try_from(token).is_ok_and(|token| token < i64::MAX)
 }
 
 /// The block without the blanks after its text, of which most blocks have more than text.

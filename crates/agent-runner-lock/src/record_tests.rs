@@ -22,7 +22,7 @@ fn text(longest: usize) -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn info()(
-        token in 0..=i64::MAX as u64,
+        token in 0..i64::MAX as u64,
         key in text(crate::name::MAX_KEY),
         holder_id in text(crate::dir::MAX_HOLDER),
         host in text(64),

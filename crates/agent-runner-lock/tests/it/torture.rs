@@ -66,6 +66,7 @@ fn strict_survives_kills_and_a_collector() {
         until_caught: false,
         lasts: duration(4),
     });
+    println!("{verdict:?}");
     verdict.assert_innocent();
     let [sections, kills, removed] =
         [&verdict.sections, &verdict.kills, &verdict.removed].map(|count| count.load(SeqCst));
@@ -84,6 +85,7 @@ fn strict_survives_plain_contention() {
         until_caught: false,
         lasts: duration(2),
     });
+    println!("{verdict:?}");
     verdict.assert_innocent();
     assert!(verdict.sections.load(SeqCst) > 100, "too little happened: {verdict:?}");
 }

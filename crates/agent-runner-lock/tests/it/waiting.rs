@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use agent_runner_lock::{AcquireError, LockDir};
+use agent_runner_lock::AcquireError;
 
 use crate::{lock_dir, take};
 
@@ -62,6 +62,8 @@ mod with_tokio {
         task::{Context, Poll, Waker},
         time::Instant,
     };
+
+    use agent_runner_lock::LockDir;
 
     use super::*;
 
