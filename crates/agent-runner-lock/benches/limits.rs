@@ -52,7 +52,7 @@ fn first_time(dir: &LockDir, raw: &impl rustix::fd::AsFd, rounds: usize) {
     report("acquire+release, first time", ours, limit, "<= 1.4", "the same system calls");
 }
 
-/// A list of 1,000 free locks, and of 1,000 of which ten are held.
+/// A list of 1,000 locks that are free.
 fn list(folder: &Path, rounds: usize) {
     let path = folder.join("list");
     let dir = LockDir::open(&path).expect("a lock folder");

@@ -167,11 +167,11 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn an_abandoned_lock_stays_with_who_shares_the_open_file() {
         let file = tempfile::tempfile().unwrap();
-        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
         let locked = Locked::try_new(file.try_clone().unwrap()).unwrap().unwrap();
         locked.abandon();
         let other = File::open(path).unwrap();

@@ -40,6 +40,7 @@ fn assert_passed(output: &Output) {
     assert!(text.contains("the scene was played"), "the child ran another test:\n{text}");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_keeps_known_keys_going_and_refuses_new_ones() {
     if let Some(folder) = env::var_os(FOLDER) {
@@ -61,6 +62,7 @@ fn a_full_disk_keeps_known_keys_going_and_refuses_new_ones() {
     assert_passed(&output);
 }
 
+#[cfg(target_os = "linux")]
 fn play_full_disk(folder: &Path) {
     let dir = LockDir::open(folder.join("locks")).unwrap();
     drop(take(&dir, "known"));
@@ -81,6 +83,7 @@ fn play_full_disk(folder: &Path) {
 }
 
 /// Writes until there is no space left, which is the error.
+#[cfg(target_os = "linux")]
 fn fill(path: &Path) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     loop {
