@@ -223,6 +223,7 @@ impl Attempts {
             .env_remove("AGENT_RUNNER_LAST_ERROR")
             .envs(last_error)
             .mask(self.supply.secrets())
+            .merge_output(true)
             .timeout(spec.timeout.or(self.timeout))
             .idle_timeout(spec.idle_timeout.or(self.idle_timeout))
             .grace(self.grace)

@@ -118,6 +118,9 @@ impl Engine {
     /// Works until nothing is left that this run can do.
     pub async fn run(self) -> Result<Summary> {
         let started = Instant::now();
+        // What an agent leaves behind becomes a child of this process, and is found and ended.
+        agent_runner_exec::adopt_orphans()
+            .or_exit(Exit::Unexpected, || "could not become the parent of orphans".into())?;
         self.refuse_other_hosts().await?;
         let rescuer = self.rescuer();
         rescuer.look().await?;
