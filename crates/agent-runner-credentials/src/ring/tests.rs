@@ -215,10 +215,10 @@ proptest! {
         for step in moves {
             let by = seconds(step.unsigned_abs());
             now = if step < 0 { now.checked_sub(by).unwrap() } else { now + by };
-            if let Err(none) = ring.lease(now) {
-                let left = none.wait(now).unwrap();
-                prop_assert!(left <= seconds(wait), "{left:?} of {wait} s are left");
-            }
+            let left = ring.next_ready(now).unwrap().duration_since(now).unwrap();
+            prop_assert!(left <= seconds(wait), "{left:?} of {wait} s are left");
+            let lent = ring.lease(now).is_ok();
+            prop_assert_eq!(lent, left.is_zero(), "two opinions on whether the key is ready");
         }
     }
 
