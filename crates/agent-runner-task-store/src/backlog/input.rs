@@ -114,24 +114,17 @@ fn is_utf16(bytes: &[u8]) -> bool {
 }
 
 /// Where the lines of a text start.
-pub(super) struct Index<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
+pub(super) struct Index(Vec<usize>);
 
-impl<'a> Index<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+impl Index {
+    pub(super) fn new(text: &str) -> Self {
         let ends = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
-        Self { text, starts: std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect() }
-    }
-
-    pub(super) fn text(&self) -> &'a str {
-        self.text
+        Self(std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect())
     }
 
     /// The place of an offset into the text.
     pub(super) fn at(&self, offset: usize) -> Place {
-        let line = self.starts.partition_point(|&start| start <= offset);
-        Place { line, column: offset - self.starts[line - 1] + 1 }
+        let line = self.0.partition_point(|&start| start <= offset);
+        Place { line, column: offset - self.0[line - 1] + 1 }
     }
 }

@@ -1,6 +1,9 @@
 //! JSON, and JSON Lines one line at a time.
 
-use std::io::{BufRead, Read};
+use std::{
+    io::{BufRead, Read},
+    ops::Range,
+};
 
 use serde_json::{Value, value::RawValue};
 
@@ -43,28 +46,37 @@ fn line_draft(line: &str, place: Place) -> Result<Draft, Problem> {
 }
 
 /// JSON: a list of tasks, or an object with the list in `tasks`.
-pub(super) fn drafts(input: impl Read) -> Result<Vec<Result<Draft, Problem>>, Problem> {
+pub(super) fn drafts(
+    input: impl Read,
+) -> Result<impl Iterator<Item = Result<Draft, Problem>> + Send, Problem> {
     let text = input::text(input)?;
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
+    // Only where the tasks stand is kept, and each is looked at when it is asked for.
+    let tasks = if text.trim().is_empty() { Vec::new() } else { tasks(&text)? };
     let index = Index::new(&text);
-    let top = serde_json::from_str::<Top<&RawValue>>(&text).map_err(|error| {
+    Ok(tasks.into_iter().map(move |task| draft(&text, task, &index)))
+}
+
+fn tasks(text: &str) -> Result<Vec<Range<usize>>, Problem> {
+    let top = serde_json::from_str::<Top<&RawValue>>(text).map_err(|error| {
         let place = Place { line: error.line(), column: error.column() };
         let detail = message(&error);
-        let hint = hint(&text, &detail);
+        let hint = hint(text, &detail);
         let problem = Problem::new(BacklogErrorKind::Syntax { format: Format::Json, detail });
         hint.into_iter().fold(problem.at(place), Problem::hint)
     })?;
-    Ok(top.into_list()?.into_iter().map(|raw| draft(raw, &index)).collect())
+    let tasks = top.into_list()?.into_iter().map(|raw| {
+        let start = offset(text, raw);
+        start..start + raw.get().len()
+    });
+    Ok(tasks.collect())
 }
 
-fn draft(raw: &RawValue, index: &Index<'_>) -> Result<Draft, Problem> {
-    let place = place_of(raw, index);
-    let item = serde_json::from_str::<Item<Name, &RawValue>>(raw.get())
+fn draft(text: &str, task: Range<usize>, index: &Index) -> Result<Draft, Problem> {
+    let place = index.at(task.start);
+    let item = serde_json::from_str::<Item<Name, &RawValue>>(&text[task])
         .map_err(|error| syntax(Format::Json, &error).at(place))?;
     item.into_draft(place, |name, raw| {
-        let place = place_of(raw, index);
+        let place = index.at(offset(text, raw));
         let value = serde_json::from_str(raw.get());
         let value = value.map_err(|error| syntax(Format::Json, &error).at(place))?;
         Ok(Entry { name, value, place })
@@ -94,7 +106,7 @@ fn message(error: &serde_json::Error) -> String {
     message
 }
 
-/// Where in the text a borrowed value stands.
-fn place_of(raw: &RawValue, index: &Index<'_>) -> Place {
-    index.at((raw.get().as_ptr() as usize).saturating_sub(index.text().as_ptr() as usize))
+/// Where in the text a value stands that was borrowed from it.
+fn offset(text: &str, raw: &RawValue) -> usize {
+    raw.get().as_ptr().addr() - text.as_ptr().addr()
 }

@@ -14,10 +14,12 @@ use super::{
 };
 use crate::NewTask;
 
-pub(super) fn drafts(input: impl Read) -> Result<Vec<Result<Draft, Problem>>, Problem> {
+pub(super) fn drafts(
+    input: impl Read,
+) -> Result<impl Iterator<Item = Result<Draft, Problem>> + Send, Problem> {
     let text = input::text(input)?;
     let index = Index::new(&text);
-    Ok(boxes(&text).into_iter().filter_map(|found| found.draft(&index)).map(Ok).collect())
+    Ok(boxes(&text).into_iter().filter_map(move |found| found.draft(&text, &index)).map(Ok))
 }
 
 /// Ticks off what is done in a Markdown checklist: `[ ]` becomes `[x]`, and no other byte changes.
@@ -45,7 +47,7 @@ pub fn tick(text: &str, mut done: impl FnMut(&NewTask) -> bool) -> Option<String
     let index = Index::new(body);
     let mut ticked: Option<String> = None;
     for found in boxes(body) {
-        let Some(draft) = found.draft(&index) else { continue };
+        let Some(draft) = found.draft(body, &index) else { continue };
         // Tasks that are ticked off count too: they decide the keys of those after them.
         if let Ok(task) = assembler.task(draft)
             && !found.done
@@ -59,21 +61,21 @@ pub fn tick(text: &str, mut done: impl FnMut(&NewTask) -> bool) -> Option<String
 }
 
 /// A task of a checklist: an item with a box that is inside no other such item.
-struct Found<'a> {
+struct Found {
     /// Where its `[` stands.
     mark: usize,
     done: bool,
     /// What is written after the box, indented as it is.
-    text: &'a str,
+    text: Range<usize>,
     /// How far its text is indented.
     indent: usize,
 }
 
-impl Found<'_> {
+impl Found {
     /// `None` for a box with nothing after it.
-    fn draft(&self, index: &Index<'_>) -> Option<Draft> {
+    fn draft(&self, text: &str, index: &Index) -> Option<Draft> {
         let place = Place::line(index.at(self.mark).line);
-        let text = dedent(self.text, self.indent);
+        let text = dedent(&text[self.text.clone()], self.indent);
         (!text.is_empty()).then(|| {
             let entries = attributes::entries(&text, place);
             Draft { place, entries, done: self.done }
@@ -81,7 +83,7 @@ impl Found<'_> {
     }
 }
 
-fn boxes(text: &str) -> Vec<Found<'_>> {
+fn boxes(text: &str) -> Vec<Found> {
     let mut items: Vec<Range<usize>> = Vec::new();
     let mut task_depth = None;
     let mut found = Vec::new();
@@ -108,16 +110,12 @@ fn boxes(text: &str) -> Vec<Found<'_>> {
     found
 }
 
-fn task<'a>(
-    text: &'a str,
-    item: &Range<usize>,
-    marker: Range<usize>,
-    done: bool,
-) -> Option<Found<'a>> {
-    let mark = marker.start + text.get(marker.clone())?.find('[')?;
+fn task(text: &str, item: &Range<usize>, marker: Range<usize>, done: bool) -> Option<Found> {
+    let mark = marker.start + text.get(marker)?.find('[')?;
     let line = text[..mark].rfind('\n').map_or(0, |end| end + 1);
-    let after = text.get(mark + 3..item.end.max(mark + 3))?;
-    Some(Found { mark, done, text: after, indent: width(&text[line..mark]) })
+    let after = mark + "[ ]".len();
+    let indent = width(&text[line..mark]);
+    Some(Found { mark, done, text: after..item.end.max(after), indent })
 }
 
 /// How many columns the prefix of a line takes.

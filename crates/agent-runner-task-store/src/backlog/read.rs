@@ -148,12 +148,18 @@ impl fmt::Debug for Reader<'_> {
 }
 
 /// Reads all at the first call, and hands it out one by one.
-fn whole<'a, R: BufRead + Send + 'a>(
-    input: R,
-    drafts: impl FnOnce(R) -> Result<Vec<Result<Draft, Problem>>, Problem> + Send + 'a,
-) -> Drafts<'a> {
+fn whole<'a, R, I>(input: R, drafts: impl FnOnce(R) -> Result<I, Problem> + Send + 'a) -> Drafts<'a>
+where
+    R: BufRead + Send + 'a,
+    I: Iterator<Item = Result<Draft, Problem>> + Send + 'a,
+{
     let tasks = std::iter::once_with(move || drafts(input));
-    Box::new(tasks.flat_map(|tasks| tasks.unwrap_or_else(|problem| vec![Err(problem)])))
+    Box::new(tasks.flat_map(|tasks| -> Drafts<'a> {
+        match tasks {
+            Ok(tasks) => Box::new(tasks),
+            Err(problem) => Box::new(std::iter::once(Err(problem))),
+        }
+    }))
 }
 
 fn empty(format: Format) -> Problem {

@@ -16,9 +16,9 @@ use super::{
     top::{self, Key},
 };
 
-type Drafts = Vec<Result<Draft, Problem>>;
-
-pub(super) fn drafts(input: impl Read) -> Result<Drafts, Problem> {
+pub(super) fn drafts(
+    input: impl Read,
+) -> Result<impl Iterator<Item = Result<Draft, Problem>> + Send, Problem> {
     let text = input::text(input)?;
     let index = Index::new(&text);
     let place = |span: Range<usize>| index.at(span.start);
@@ -42,7 +42,8 @@ pub(super) fn drafts(input: impl Read) -> Result<Drafts, Problem> {
             Key::Unknown => return Err(top::unknown(name.into_inner().into_owned()).at(at)),
         }
     }
-    Ok(found.into_iter().flatten().map(|task| draft(task, &place)).collect())
+    let drafts = found.into_iter().flatten().map(|task| draft(task, &place));
+    Ok(drafts.collect::<Vec<_>>().into_iter())
 }
 
 fn draft(

@@ -15,11 +15,13 @@ use super::{
 
 type Task = Spanned<Item<Spanned<Name>, Spanned<Value>>>;
 
-pub(super) fn drafts(input: impl Read) -> Result<Vec<Result<Draft, Problem>>, Problem> {
+pub(super) fn drafts(
+    input: impl Read,
+) -> Result<impl Iterator<Item = Result<Draft, Problem>> + Send, Problem> {
     let text = input::text(input)?;
     let top = serde_saphyr::from_str_with_options::<Top<Task>>(&text, options())
         .map_err(|error| problem(&error))?;
-    Ok(top.into_list()?.into_iter().map(draft).collect())
+    Ok(top.into_list()?.into_iter().map(draft))
 }
 
 fn draft(task: Task) -> Result<Draft, Problem> {

@@ -199,15 +199,15 @@ fn of_yaml() {
 
 #[test]
 fn of_yaml_bombs() {
-    let mut text = String::from("- &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-    for level in 1..10 {
-        let before = format!("*a{}, ", level - 1).repeat(10);
-        text += &format!("- &a{level} [{before}]\n");
-    }
+    let level = |level: usize| match level {
+        0 => "- &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(),
+        _ => format!("- &a{level} [{}]\n", format!("*a{}, ", level - 1).repeat(10)),
+    };
+    let exponential = (0..10).map(level).collect::<String>();
     let long = "x".repeat(100_000);
     let many = "*long, ".repeat(40_000);
     let quadratic = format!("- title: a\n  payload: [&long {long}, {many}]\n");
-    for bomb in [text, quadratic] {
+    for bomb in [exponential, quadratic] {
         let errors = backlog::parse("tasks", Format::Yaml, bomb).expect_err("it is a bomb");
         assert!(errors.to_string().contains(": refused: "), "{errors}");
     }
