@@ -1,7 +1,4 @@
-//! The program `agent-runner` as a library, so that it can be built into tests.
-//!
-//! This is not an API for others: use the crates that it wires together. See the README.
-
+#![doc = include_str!("../README.md")]
 #![expect(unreachable_pub, reason = "a program: only `main` is for others")]
 
 mod cli;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent_runner_backoff::ExponentialBackoff;
-use agent_runner_lock::{Acquire, LockDir, NoteError, TaskLock};
+use agent_runner_lock::{AcquireError, LockDir, NoteError, TaskLock};
 use agent_runner_pool::{Assignment, End, JobError, Source, SourceError, Stop, Then, WorkerId};
 use agent_runner_task_store::{
     Claim, ClaimRequest, Fence, Finished, Report, StoreError, TaskId, TaskStatus, TaskStore,
@@ -31,6 +31,8 @@ use crate::{
 
 /// How often a store is asked for what other processes may have changed.
 const POLL: Duration = Duration::from_millis(200);
+/// How long its last holder may take to let go of a task that the store has given to the next.
+const HANDOVER: Duration = Duration::from_millis(500);
 /// How long a task waits whose lock somebody else holds.
 const LOCKED: Duration = Duration::from_secs(1);
 /// How often a full disk is given another chance to take a result.
@@ -170,8 +172,9 @@ impl TaskQueue {
         worker: WorkerId,
         claim: Claim,
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
-        let holder = match self.locks.try_acquire(claim.fence.task.as_str())? {
-            Acquire::Acquired(lock) => {
+        let deadline = Instant::now() + HANDOVER;
+        let holder = match self.locks.acquire_until(claim.fence.task.as_str(), deadline).await {
+            Ok(lock) => {
                 // Its last holder may have been killed after the store had heard from it.
                 leftovers::end(&lock).await;
                 let held = self.claims.insert(claim.fence.clone());
@@ -179,7 +182,8 @@ impl TaskQueue {
                 let job = Job { claim, held, lock: Mutex::new(Some(lock)) };
                 return Ok(Some(Assignment::new(Arc::new(job)).attempt(attempt)));
             }
-            Acquire::Held(holder) => holder,
+            Err(AcquireError::TimedOut { status, .. }) => status,
+            Err(error) => return Err(error.into()),
         };
         self.allowance.give_back();
         let verdict = Verdict::Released { retry_after: LOCKED };
