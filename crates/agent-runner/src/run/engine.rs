@@ -9,9 +9,7 @@ use std::{
 use agent_runner_backoff::ExponentialBackoff;
 use agent_runner_lock::{Acquire, CleanOptions, LockDir, TaskLock};
 use agent_runner_pool::{Ended as PoolEnded, Event as PoolEvent, Pool};
-use agent_runner_task_store::{
-    ClaimRequest, Counts, Filter, TaskId, TaskStatus, TaskStore, Worker,
-};
+use agent_runner_task_store::{ClaimRequest, Counts, TaskId, TaskStore, Worker};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -21,11 +19,13 @@ use super::{
     allowance::Allowance,
     attempt::{Attempts, Ended},
     claims::Claims,
+    ending::{self, Ending, Left},
     host,
     keeper::{self, Rescuer},
     queue::{Job, TaskQueue},
     settings::Settings,
-    shutdown::{Cause, Shutdown, Stage, follow_signals},
+    shutdown::{Shutdown, Stage},
+    signals,
     supply::Supply,
     tally::Tally,
     tick::{Checklist, Ticker},
@@ -35,16 +35,14 @@ use crate::{
     exit_code::Exit,
     project::Project,
     report::{Event, Reporter},
-    ui::{ERROR, headline},
 };
 
 /// How long a claim lasts without a heartbeat.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long an agent has, at most, between SIGINT, SIGTERM and SIGKILL.
+const AGENT_GRACE: Duration = Duration::from_secs(10);
 /// How long an attempt may go on after the agent was told to end: more than the agent's own grace.
 const ABORT_AFTER: Duration = Duration::from_secs(15);
-
-/// So many failed tasks are named at the end.
-const SHOWN_FAILURES: usize = 10;
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -135,19 +133,7 @@ impl Engine {
         );
         let ticker = tokio::spawn(ticker.follow(succeeded));
         let claims = Arc::new(Claims::default());
-        let mut beside = JoinSet::new();
-        beside.spawn(keeper::beat(
-            Arc::clone(&self.store),
-            Arc::clone(&claims),
-            Arc::clone(&self.reporter),
-        ));
-        beside.spawn(rescuer.watch());
-        beside.spawn(draw(Arc::clone(&self.reporter)));
-        beside.spawn(signals(
-            self.shutdown.clone(),
-            self.settings.grace,
-            Arc::clone(&self.reporter),
-        ));
+        let mut beside = self.beside(Arc::clone(&claims), rescuer);
         let ended = self.work(claims, Arc::clone(&tally), done).await;
         // The last sender is gone with the work: the boxes that are left are ticked now.
         ticker.await.or_exit(Exit::Unexpected, || "could not tick the boxes".into())?;
@@ -157,14 +143,19 @@ impl Engine {
         self.alive
             .release()
             .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
-        let mut unused = CleanOptions::default();
-        unused.retention = Duration::ZERO;
-        unused.keep_died = true;
-        for folder in [&self.locks, &self.runs] {
-            // What cannot be removed now is removed by the next run or by `locks clean`.
-            drop(folder.clean_stale(&unused));
-        }
+        clean([&self.locks, &self.runs]);
         summary
+    }
+
+    /// What goes on beside the work, for as long as it does.
+    fn beside(&self, claims: Arc<Claims>, rescuer: Rescuer) -> JoinSet<()> {
+        let reporter = || Arc::clone(&self.reporter);
+        let mut beside = JoinSet::new();
+        beside.spawn(keeper::beat(Arc::clone(&self.store), claims, reporter()));
+        beside.spawn(rescuer.watch());
+        beside.spawn(draw(reporter()));
+        beside.spawn(signals::follow(self.shutdown.clone(), self.settings.grace, reporter()));
+        beside
     }
 
     async fn work(
@@ -173,42 +164,9 @@ impl Engine {
         tally: Arc<Tally>,
         done: mpsc::UnboundedSender<TaskId>,
     ) -> PoolEnded {
-        let backoff = ExponentialBackoff::new()
-            .with_base(self.settings.retry_delay)
-            .with_max(self.settings.max_retry_delay);
-        let queue = TaskQueue {
-            store: Arc::clone(&self.store),
-            locks: self.locks.clone(),
-            claims,
-            supply: Arc::clone(&self.supply),
-            reporter: Arc::clone(&self.reporter),
-            shutdown: self.shutdown.clone(),
-            tally,
-            done,
-            request: ClaimRequest {
-                worker: self.me.clone(),
-                lease: LEASE,
-                budget: self.settings.budget,
-                tags: self.settings.tags.clone(),
-            },
-            backoff,
-            wait_for_keys: self.settings.wait_for_keys,
-            allowance: Allowance::new(self.settings.limit),
-            turn: tokio::sync::Mutex::new(()),
-            changed: Notify::new(),
-        };
-        let attempts = Attempts {
-            project: self.project.clone(),
-            store_url: self.project.store_url(),
-            command: self.settings.command.clone(),
-            verify: self.settings.verify.clone(),
-            timeout: self.settings.timeout,
-            idle_timeout: self.settings.idle_timeout,
-            grace: self.settings.grace.min(Duration::from_secs(10)),
-            supply: Arc::clone(&self.supply),
-            shutdown: self.shutdown.clone(),
-            reporter: Arc::clone(&self.reporter),
-        };
+        let backoff = self.backoff();
+        let queue = self.queue(claims, tally, done);
+        let attempts = self.attempts();
         let pool = Pool::builder()
             .workers(self.settings.jobs as usize)
             .waits(move || backoff.delays())
@@ -227,6 +185,56 @@ impl Engine {
         }
         stop.abort();
         run.join().await.ended
+    }
+
+    fn backoff(&self) -> ExponentialBackoff {
+        ExponentialBackoff::new()
+            .with_base(self.settings.retry_delay)
+            .with_max(self.settings.max_retry_delay)
+    }
+
+    fn queue(
+        &self,
+        claims: Arc<Claims>,
+        tally: Arc<Tally>,
+        done: mpsc::UnboundedSender<TaskId>,
+    ) -> TaskQueue {
+        TaskQueue {
+            store: Arc::clone(&self.store),
+            locks: self.locks.clone(),
+            claims,
+            supply: Arc::clone(&self.supply),
+            reporter: Arc::clone(&self.reporter),
+            shutdown: self.shutdown.clone(),
+            tally,
+            done,
+            request: ClaimRequest {
+                worker: self.me.clone(),
+                lease: LEASE,
+                budget: self.settings.budget,
+                tags: self.settings.tags.clone(),
+            },
+            backoff: self.backoff(),
+            wait_for_keys: self.settings.wait_for_keys,
+            allowance: Allowance::new(self.settings.limit),
+            turn: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+        }
+    }
+
+    fn attempts(&self) -> Attempts {
+        Attempts {
+            project: self.project.clone(),
+            store_url: self.project.store_url(),
+            command: self.settings.command.clone(),
+            verify: self.settings.verify.clone(),
+            timeout: self.settings.timeout,
+            idle_timeout: self.settings.idle_timeout,
+            grace: self.settings.grace.min(AGENT_GRACE),
+            supply: Arc::clone(&self.supply),
+            shutdown: self.shutdown.clone(),
+            reporter: Arc::clone(&self.reporter),
+        }
     }
 
     fn tell_start(&self, counts: Counts) {
@@ -293,81 +301,37 @@ impl Engine {
     async fn finish(&self, ended: PoolEnded, tally: &Tally, started: Instant) -> Result<Summary> {
         let counts = self.store.counts().await?;
         let attempts = tally.attempts.load(Ordering::Relaxed);
-        let limit = self.settings.limit.filter(|&limit| attempts >= limit);
-        let (exit, reason, error) = verdict(ended, self.shutdown.cause(), limit, counts);
+        let ending = Ending::new(
+            ended,
+            self.shutdown.cause(),
+            self.settings.limit.filter(|&limit| attempts >= limit),
+            Left::look(&*self.store, &self.settings.tags, counts).await?,
+        );
         self.reporter.tell(&Event::RunFinished {
-            exit_code: exit.code(),
-            reason,
+            exit_code: ending.exit.code(),
+            reason: ending.reason,
             counts,
             attempts,
             succeeded: tally.succeeded.load(Ordering::Relaxed),
             failed: tally.failed.load(Ordering::Relaxed),
             duration_s: started.elapsed().as_secs_f64(),
         });
-        self.tell_failed().await?;
-        match error {
+        ending::tell_failed(self.reporter.ui(), &*self.store).await?;
+        match ending.error {
             Some(error) => Err(error),
-            None => Ok(Summary { exit, counts }),
+            None => Ok(Summary { exit: ending.exit, counts }),
         }
-    }
-
-    /// What a person looks for in the morning: which tasks failed, why, and what to do.
-    async fn tell_failed(&self) -> Result<()> {
-        let ui = self.reporter.ui();
-        if ui.json {
-            return Ok(());
-        }
-        let filter = Filter { statuses: vec![TaskStatus::Failed], tags: Vec::new() };
-        let failed = self.store.list(&filter, None, SHOWN_FAILURES).await?;
-        for task in &failed {
-            let why = headline(task.error.as_deref().unwrap_or("no reason was given"), 100);
-            ui.failure(format_args!(
-                "  {ERROR}✗{ERROR:#} {} {}: {why}",
-                task.id,
-                headline(&task.spec.title, 48)
-            ));
-        }
-        if let [first, ..] = &failed[..] {
-            ui.failure(format_args!(
-                "  see `agent-runner logs {}`, `agent-runner list --status failed`; try again with `agent-runner retry --failed`",
-                first.id
-            ));
-        }
-        Ok(())
     }
 }
 
-fn verdict(
-    ended: PoolEnded,
-    cause: Option<Cause>,
-    limit: Option<u64>,
-    counts: Counts,
-) -> (Exit, String, Option<Error>) {
-    match ended {
-        PoolEnded::SourceFailed(error) => {
-            let error = match error.downcast::<agent_runner_task_store::StoreError>() {
-                Ok(error) => Error::from(*error),
-                Err(error) => Error::message(Exit::Unexpected, error),
-            };
-            (error.exit(), "the store failed".into(), Some(error))
-        }
-        PoolEnded::NoWorkersLeft => {
-            let error = Error::message(Exit::Left, "every worker's agents crashed too often; the tasks that are left are still pending")
-                .hint("`agent-runner logs ID` shows what the agents printed; mend the agent and run again");
-            (Exit::Left, "no worker is left".into(), Some(error))
-        }
-        _ => {
-            let (exit, reason) = match cause {
-                Some(cause) if counts.open() > 0 => (cause.exit, cause.reason),
-                _ if limit.is_some() && counts.open() > 0 => {
-                    (Exit::Left, "the limit of attempts is reached".into())
-                }
-                _ if counts.failed > 0 => (Exit::TasksFailed, "done, some tasks failed".into()),
-                _ if counts.open() > 0 => (Exit::Left, "nothing more can be run".into()),
-                _ => (Exit::Success, "done".into()),
-            };
-            (exit, reason, None)
-        }
+/// Removes the files of locks that nobody holds. What cannot be removed now is removed by the next
+/// run or by `locks clean`.
+fn clean(folders: [&LockDir; 2]) {
+    let mut unused = CleanOptions::default();
+    unused.retention = Duration::ZERO;
+    unused.keep_died = true;
+    for folder in folders {
+        drop(folder.clean_stale(&unused));
     }
 }
 
@@ -378,40 +342,6 @@ async fn draw(reporter: Arc<Reporter>) {
         every.tick().await;
         reporter.tick();
     }
-}
-
-/// Follows the signals, and says each time what happens next.
-async fn signals(shutdown: Shutdown, grace: Duration, reporter: Arc<Reporter>) {
-    let told = shutdown.clone();
-    let tell = async {
-        loop {
-            let stage = told.stage();
-            told.left(stage).await;
-            tell_stage(&told, grace, &reporter);
-        }
-    };
-    tokio::select! {
-        result = follow_signals(shutdown, grace) => {
-            if let Err(error) = result {
-                reporter.ui().warn(format_args!("cannot follow signals: {error}"));
-            }
-        }
-        () = tell => {}
-    }
-}
-
-fn tell_stage(shutdown: &Shutdown, grace: Duration, reporter: &Reporter) {
-    let Some(cause) = shutdown.cause() else { return };
-    let next = match shutdown.stage() {
-        Stage::Running => return,
-        Stage::Draining => format!(
-            "no new tasks; agents may finish for {}; again to end them",
-            crate::units::show_duration(grace)
-        ),
-        Stage::Terminating => "ending the agents; again to kill them".into(),
-        Stage::Killing => "killing the agents".into(),
-    };
-    reporter.tell(&Event::Stopping { reason: cause.reason, next });
 }
 
 /// A name that no other run has: the time, so that names sort, and some chance.

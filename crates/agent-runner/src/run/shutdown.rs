@@ -1,7 +1,5 @@
 //! How a run is stopped: first no new tasks, then SIGTERM to the agents, then SIGKILL.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 
 use crate::exit_code::Exit;
@@ -19,6 +17,17 @@ pub enum Stage {
     Killing,
 }
 
+impl Stage {
+    /// The one after it.
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Running => Self::Draining,
+            Self::Draining => Self::Terminating,
+            Self::Terminating | Self::Killing => Self::Killing,
+        }
+    }
+}
+
 /// Why a run stops before its tasks are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
@@ -26,6 +35,13 @@ pub struct Cause {
     pub exit: Exit,
     /// In words.
     pub reason: String,
+}
+
+impl Cause {
+    /// Whether a person or the system asked for it: then the stages go on by themselves.
+    pub fn is_signal(&self) -> bool {
+        matches!(self.exit, Exit::Interrupted | Exit::Terminated)
+    }
 }
 
 /// The stage that everybody in a run watches.
@@ -78,107 +94,6 @@ impl Shutdown {
     /// Nothing is lost when the future is dropped.
     pub async fn left(&self, stage: Stage) {
         drop(self.0.subscribe().wait_for(|(current, _)| *current != stage).await);
-    }
-}
-
-/// Follows the signals of the process: each one goes a stage further, and after the first one the
-/// stages go on by themselves, `grace` apart.
-///
-/// # Cancel safety
-///
-/// A signal that comes after the future was dropped is not seen.
-pub async fn follow_signals(shutdown: Shutdown, grace: Duration) -> std::io::Result<()> {
-    let mut signals = signals::Signals::new()?;
-    loop {
-        let stage = shutdown.stage();
-        let by_itself = async {
-            match stage {
-                Stage::Draining | Stage::Terminating
-                    if shutdown.cause().is_some_and(|c| is_signal(c.exit)) =>
-                {
-                    tokio::time::sleep(grace).await;
-                }
-                _ => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            exit = signals.next() => {
-                let reason = if exit == Exit::Interrupted { "interrupted" } else { "told to stop" };
-                shutdown.advance(next(stage), exit, reason);
-            }
-            () = by_itself => {
-                shutdown.advance(next(stage), Exit::Interrupted, "interrupted");
-            }
-            () = shutdown.left(stage) => {}
-        }
-    }
-}
-
-const fn is_signal(exit: Exit) -> bool {
-    matches!(exit, Exit::Interrupted | Exit::Terminated)
-}
-
-const fn next(stage: Stage) -> Stage {
-    match stage {
-        Stage::Running => Stage::Draining,
-        Stage::Draining => Stage::Terminating,
-        Stage::Terminating | Stage::Killing => Stage::Killing,
-    }
-}
-
-#[cfg(unix)]
-mod signals {
-    use std::io;
-
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-
-    use crate::exit_code::Exit;
-
-    pub(super) struct Signals {
-        interrupt: Signal,
-        terminate: Signal,
-        hangup: Signal,
-    }
-
-    impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self {
-                interrupt: signal(SignalKind::interrupt())?,
-                terminate: signal(SignalKind::terminate())?,
-                hangup: signal(SignalKind::hangup())?,
-            })
-        }
-
-        pub(super) async fn next(&mut self) -> Exit {
-            tokio::select! {
-                _ = self.interrupt.recv() => Exit::Interrupted,
-                _ = self.terminate.recv() => Exit::Terminated,
-                _ = self.hangup.recv() => Exit::Terminated,
-            }
-        }
-    }
-}
-
-#[cfg(windows)]
-mod signals {
-    use std::io;
-
-    use crate::exit_code::Exit;
-
-    pub(super) struct Signals;
-
-    impl Signals {
-        #[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self)
-        }
-
-        pub(super) async fn next(&mut self) -> Exit {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            Exit::Interrupted
-        }
     }
 }
 

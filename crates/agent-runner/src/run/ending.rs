@@ -1,0 +1,106 @@
+//! What a run came to: its exit code, and what a person looks for in the morning.
+
+use agent_runner_pool::Ended as PoolEnded;
+use agent_runner_task_store::{Counts, Filter, StoreError, TaskStatus, TaskStore};
+
+use super::shutdown::Cause;
+use crate::{
+    commands::open_statuses,
+    error::{Error, Result},
+    exit_code::Exit,
+    ui::{ERROR, Ui, headline},
+};
+
+/// So many failed tasks are named.
+const SHOWN_FAILURES: usize = 10;
+
+/// Why a run ended, and what that means.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) exit: Exit,
+    pub(super) reason: String,
+    pub(super) error: Option<Error>,
+}
+
+/// Whether anything of the run's selection is not done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    open: bool,
+    failed: bool,
+}
+
+impl Left {
+    /// Counts know all tasks; with tags the selected ones are looked for.
+    pub(super) async fn look(
+        store: &dyn TaskStore,
+        tags: &[String],
+        counts: Counts,
+    ) -> Result<Self, StoreError> {
+        if tags.is_empty() {
+            return Ok(Self { open: counts.open() > 0, failed: counts.failed > 0 });
+        }
+        let any = async |statuses| {
+            let filter = Filter { statuses, tags: tags.to_vec() };
+            Ok::<_, StoreError>(!store.list(&filter, None, 1).await?.is_empty())
+        };
+        Ok(Self { open: any(open_statuses()).await?, failed: any(vec![TaskStatus::Failed]).await? })
+    }
+}
+
+impl Ending {
+    /// `limit` is the number of attempts that was allowed, if they were all made.
+    pub(super) fn new(
+        ended: PoolEnded,
+        cause: Option<Cause>,
+        limit: Option<u64>,
+        left: Left,
+    ) -> Self {
+        let error = match ended {
+            PoolEnded::SourceFailed(error) => match error.downcast::<StoreError>() {
+                Ok(error) => Error::from(*error),
+                Err(error) => Error::message(Exit::Unexpected, error),
+            },
+            PoolEnded::NoWorkersLeft => Error::message(
+                Exit::Left,
+                "every worker's agents crashed too often; the tasks that are left are still pending",
+            )
+            .hint("`agent-runner logs ID` shows what the agents printed; mend the agent and run again"),
+            _ => return Self::in_order(cause, limit, left),
+        };
+        Self { exit: error.exit(), reason: "the run failed".into(), error: Some(error) }
+    }
+
+    fn in_order(cause: Option<Cause>, limit: Option<u64>, left: Left) -> Self {
+        let (exit, reason) = match cause {
+            Some(cause) if left.open => (cause.exit, cause.reason),
+            _ if left.open && limit.is_some() => {
+                (Exit::Left, "the limit of attempts is reached".into())
+            }
+            _ if left.failed => (Exit::TasksFailed, "done, some tasks failed".into()),
+            _ if left.open => (Exit::Left, "nothing more can be run".into()),
+            _ => (Exit::Success, "done".into()),
+        };
+        Self { exit, reason, error: None }
+    }
+}
+
+/// Which tasks failed, why, and what to do.
+pub(super) async fn tell_failed(ui: &Ui, store: &dyn TaskStore) -> Result<(), StoreError> {
+    if ui.json {
+        return Ok(());
+    }
+    let filter = Filter { statuses: vec![TaskStatus::Failed], tags: Vec::new() };
+    let failed = store.list(&filter, None, SHOWN_FAILURES).await?;
+    for task in &failed {
+        let why = headline(task.error.as_deref().unwrap_or("no reason was given"), 100);
+        let title = headline(&task.spec.title, 48);
+        ui.failure(format_args!("  {ERROR}✗{ERROR:#} {} {title}: {why}", task.id));
+    }
+    if let [first, ..] = &failed[..] {
+        ui.failure(format_args!(
+            "  see `agent-runner logs {}`, `agent-runner list --status failed`; try again with `agent-runner retry --failed`",
+            first.id
+        ));
+    }
+    Ok(())
+}

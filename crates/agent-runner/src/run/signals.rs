@@ -1,0 +1,135 @@
+//! The signals of the process, and what each means for the run.
+
+use std::{io, sync::Arc, time::Duration};
+
+use self::platform::Signals;
+use super::shutdown::{Shutdown, Stage};
+use crate::{
+    exit_code::Exit,
+    report::{Event, Reporter},
+    units::show_duration,
+};
+
+/// Follows the signals, and says each time what happens next.
+pub(super) async fn follow(shutdown: Shutdown, grace: Duration, reporter: Arc<Reporter>) {
+    let told = shutdown.clone();
+    let tell = async {
+        loop {
+            let stage = told.stage();
+            told.left(stage).await;
+            tell_stage(&told, grace, &reporter);
+        }
+    };
+    tokio::select! {
+        result = follow_signals(shutdown, grace) => {
+            if let Err(error) = result {
+                reporter.ui().warn(format_args!("cannot follow signals: {error}"));
+            }
+        }
+        () = tell => {}
+    }
+}
+
+fn tell_stage(shutdown: &Shutdown, grace: Duration, reporter: &Reporter) {
+    let Some(cause) = shutdown.cause() else { return };
+    let next = match shutdown.stage() {
+        Stage::Running => return,
+        Stage::Draining if cause.is_signal() => format!(
+            "no new tasks; agents may finish for {}; again to end them",
+            show_duration(grace)
+        ),
+        Stage::Draining => "no new tasks; agents finish".into(),
+        Stage::Terminating => "ending the agents; again to kill them".into(),
+        Stage::Killing => "killing the agents".into(),
+    };
+    reporter.tell(&Event::Stopping { reason: cause.reason, next });
+}
+
+/// Follows the signals of the process: each one goes a stage further, and after the first one the
+/// stages go on by themselves, `grace` apart.
+///
+/// # Cancel safety
+///
+/// A signal that comes after the future was dropped is not seen.
+async fn follow_signals(shutdown: Shutdown, grace: Duration) -> io::Result<()> {
+    let mut signals = Signals::new()?;
+    loop {
+        let stage = shutdown.stage();
+        let by_itself = async {
+            match stage {
+                Stage::Draining | Stage::Terminating
+                    if shutdown.cause().is_some_and(|c| c.is_signal()) =>
+                {
+                    tokio::time::sleep(grace).await;
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = signals.next() => {
+                let reason = if exit == Exit::Interrupted { "interrupted" } else { "told to stop" };
+                shutdown.advance(stage.next(), exit, reason);
+            }
+            () = by_itself => {
+                shutdown.advance(stage.next(), Exit::Interrupted, "interrupted");
+            }
+            () = shutdown.left(stage) => {}
+        }
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::io;
+
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use crate::exit_code::Exit;
+
+    pub(super) struct Signals {
+        interrupt: Signal,
+        terminate: Signal,
+        hangup: Signal,
+    }
+
+    impl Signals {
+        pub(super) fn new() -> io::Result<Self> {
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+                hangup: signal(SignalKind::hangup())?,
+            })
+        }
+
+        pub(super) async fn next(&mut self) -> Exit {
+            tokio::select! {
+                _ = self.interrupt.recv() => Exit::Interrupted,
+                _ = self.terminate.recv() => Exit::Terminated,
+                _ = self.hangup.recv() => Exit::Terminated,
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::io;
+
+    use crate::exit_code::Exit;
+
+    pub(super) struct Signals;
+
+    impl Signals {
+        #[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
+        pub(super) fn new() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(super) async fn next(&mut self) -> Exit {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            Exit::Interrupted
+        }
+    }
+}
