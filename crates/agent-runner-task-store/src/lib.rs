@@ -1,4 +1,4 @@
-//! A durable store of tasks: what there is to do, and what became of it.
+#![doc = include_str!("../README.md")]
 
 mod clock;
 mod content;

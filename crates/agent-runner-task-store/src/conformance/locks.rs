@@ -108,3 +108,17 @@ pub(super) async fn a_waiting_need_holds_no_lock(s: &Subject) {
     s.run("b", Verdict::Succeeded).await;
     s.run("a", Verdict::Succeeded).await;
 }
+
+pub(super) async fn a_head_full_of_blocked_tasks_is_gone_around(s: &Subject) {
+    s.add((0..2_500).map(|n| locking(&format!("t{n}"), &["x"])).chain([task("free")])).await;
+    let first = s.claim_of("t0").await;
+    let report = super::subject::report(Verdict::Succeeded);
+    let request = super::subject::request();
+    let free = s.claim_of("free").await;
+    s.add([task("other")]).await;
+    let next = s.store.finish(&free.fence, report, Some(&request)).await.expect("it is held").next;
+    assert_eq!(next.map(|claim| claim.fence.task), Some(super::subject::id("other")));
+    s.finish(&first, Verdict::Succeeded).await;
+    s.claim_of("t1").await;
+    s.counts_add_up().await;
+}

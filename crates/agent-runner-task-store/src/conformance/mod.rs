@@ -102,7 +102,8 @@ cases! {
     dependencies: a_task_waits_for_what_it_needs, what_has_succeeded_is_not_waited_for, a_failed_or_cancelled_need_keeps_a_task_waiting, doing_a_need_again_stops_what_has_not_begun, an_update_may_change_the_needs, a_changed_need_is_waited_for_again, many_tasks_may_wait_for_one, a_long_chain_runs_in_its_order;
     finishing: success_is_the_end, failures_are_counted_until_the_budget_is_spent, a_budget_of_its_own_is_stronger, crashes_are_counted_apart, the_claims_budget_counts, released_tasks_keep_their_place_and_pay_nothing, no_retry_mends_what_is_dead, a_retry_waits_as_long_as_it_was_told, a_claim_is_finished_once, only_the_very_claim_may_finish, a_refused_finish_claims_nothing, every_attempt_is_recorded;
     leases: a_heartbeat_extends_the_lease, heartbeats_are_answered_in_order, the_lease_runs_out_by_the_stores_clock, a_late_holder_that_nobody_replaced_may_finish, rescues_are_bounded_and_begin_with_the_longest_overdue, a_rescue_ends_only_the_attempt_it_names, rescues_are_rationed, running_says_who_holds_what;
-    locks: a_claim_goes_around_a_held_lock, blocked_tasks_keep_their_order, every_end_releases_the_lock, a_task_may_hold_several_locks, a_wake_up_that_is_no_use_is_passed_on, a_cancelled_task_lets_the_next_one_by, an_update_may_change_the_locks, a_lock_wakes_tasks_of_every_tag, a_waiting_need_holds_no_lock;
+    locks: a_claim_goes_around_a_held_lock, blocked_tasks_keep_their_order, every_end_releases_the_lock, a_task_may_hold_several_locks, a_wake_up_that_is_no_use_is_passed_on, a_cancelled_task_lets_the_next_one_by, an_update_may_change_the_locks, a_lock_wakes_tasks_of_every_tag, a_waiting_need_holds_no_lock,
+        a_head_full_of_blocked_tasks_is_gone_around;
     looking: what_is_not_there_is_not_found, pages_follow_the_order_of_adding, lists_are_filtered, filtered_pages_go_on_where_they_ended, every_task_is_counted_once;
     people: a_task_that_does_not_run_is_cancelled_at_once, a_running_task_is_told_to_stop, a_cancelled_task_is_not_tried_again, a_retry_fills_the_budgets, an_unknown_id_changes_nothing, changes_may_concern_all_that_fit;
     model: behaves_like_the_model;
@@ -176,6 +177,7 @@ macro_rules! conformance {
             an_update_may_change_the_locks
             a_lock_wakes_tasks_of_every_tag
             a_waiting_need_holds_no_lock
+            a_head_full_of_blocked_tasks_is_gone_around
             what_is_not_there_is_not_found
             pages_follow_the_order_of_adding
             lists_are_filtered

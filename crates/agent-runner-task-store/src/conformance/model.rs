@@ -85,19 +85,20 @@ impl Action {
     fn add(dice: [u32; 8]) -> Self {
         let (mut tasks, mut delays) = (Vec::new(), Vec::new());
         for part in 0..=dice[1] % 2 {
-            let [_, a, b, c, d, e, f, g] = dice.map(|number| number.rotate_right(part * 8));
-            let needs = (0..d % 4 / 2).map(|n| id(&format!("t{}", (e >> (n * 8)) % TASKS)));
+            let [_, which, version, rank, links, needs, locks, tags] =
+                dice.map(|number| number.rotate_right(part * 8));
+            let needs = (0..links % 4 / 2).map(|n| id(&format!("t{}", (needs >> (n * 8)) % TASKS)));
             tasks.push(NewTask {
-                id: Some(id(&format!("t{}", (a / 2 + part) % TASKS))),
-                prompt: format!("version {}", b % 2),
-                priority: i32::from(c % 4 == 3) - i32::from(c % 4 == 2),
+                id: Some(id(&format!("t{}", (which / 2 + part) % TASKS))),
+                prompt: format!("version {}", version % 2),
+                priority: i32::from(rank % 4 == 3) - i32::from(rank % 4 == 2),
                 depends_on: needs.collect(),
-                locks: pick(f, ["x", "y", "z"]),
-                tags: pick(g, ["red", "blue", "red"]),
-                max_attempts: [None, None, Some(1), Some(2)][(b / 2 % 4) as usize],
+                locks: pick(locks, ["x", "y", "z"]),
+                tags: pick(tags, ["red", "blue", "red"]),
+                max_attempts: [None, None, Some(1), Some(2)][(version / 2 % 4) as usize],
                 ..NewTask::default()
             });
-            delays.push((c / 4 % 4 == 3).then(|| Duration::from_secs(u64::from(c / 16 % 8))));
+            delays.push((rank / 4 % 4 == 3).then(|| Duration::from_secs(u64::from(rank / 16 % 8))));
         }
         Self::Add { tasks, delays }
     }
@@ -125,7 +126,7 @@ fn verdict(dice: u32) -> Verdict {
         3 | 4 => Verdict::Failed { retry_after },
         5 => Verdict::Crashed { retry_after },
         6 => Verdict::Released { retry_after },
-        _ if dice / 8 % 2 == 0 => Verdict::Dead,
+        _ if (dice / 8).is_multiple_of(2) => Verdict::Dead,
         _ => Verdict::Cancelled,
     }
 }
@@ -230,7 +231,8 @@ impl Pair {
 
     fn claim(&self, which: usize) -> Option<(Fence, Fence)> {
         // Most of the time one of the last few, which may still be held.
-        let recent = if which % 8 == 0 { self.claims.len() } else { self.claims.len().min(4) };
+        let recent =
+            if which.is_multiple_of(8) { self.claims.len() } else { self.claims.len().min(4) };
         let back = which.checked_rem(recent)?;
         self.claims.iter().rev().nth(back).cloned()
     }
@@ -257,7 +259,9 @@ impl Pair {
         let mut theirs = self.tasks(&self.model).await;
         let counts = self.store.counts().await.expect("counting works");
         let mut recount = Counts::default();
-        ours.iter().for_each(|task| *recount.of(task.status) += 1);
+        for task in &ours {
+            *recount.of(task.status) += 1;
+        }
         assert_eq!(counts, recount, "the counts are those of the tasks after {action:?}");
         ours.iter_mut().chain(&mut theirs).for_each(blur);
         assert_eq!(ours, theirs, "after {action:?}");

@@ -13,6 +13,18 @@ use crate::{Claim, ClaimRequest, Fence, Worker, clock};
 /// How many elapsed delays one claim brings back. More come with the next one.
 const PROMOTED: i64 = 1_000;
 
+/// How many blocked tasks one transaction puts aside, so that nobody else waits long for it.
+const PARKED: usize = 1_000;
+
+/// What one transaction found.
+#[derive(Debug)]
+pub(super) enum Found {
+    Task(RawClaim),
+    Nothing,
+    /// Only tasks that are blocked, so far: ask again.
+    Blocked,
+}
+
 /// A claim whose content has not been parsed: the caller does that, not the writer.
 #[derive(Debug)]
 pub(super) struct RawClaim {
@@ -29,23 +41,24 @@ impl RawClaim {
 }
 
 impl Tx<'_> {
-    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Outcome<Option<RawClaim>> {
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Outcome<Found> {
         self.promote()?;
-        while let Some(spot) = self.head(&request.tags)? {
+        for _ in 0..PARKED {
+            let Some(spot) = self.head(&request.tags)? else { return Ok(Found::Nothing) };
             let blocked = if spot.marks.locks() { self.lock_in_the_way(spot.seq)? } else { None };
             match blocked {
                 Some(name) => self.park(spot, &name)?,
-                None => return self.take(spot, request).map(Some),
+                None => return self.take(spot, request).map(Found::Task),
             }
         }
-        Ok(None)
+        Ok(Found::Blocked)
     }
 
     /// Makes tasks ready whose time has come.
     fn promote(&mut self) -> Outcome<()> {
         let due = self.all(
-            "SELECT seq, state, priority, marks FROM task WHERE state = 2 AND due <= ?1
-             ORDER BY due LIMIT ?2",
+            "SELECT seq, state, priority, marks FROM task INDEXED BY task_delayed
+             WHERE state = 2 AND due <= ?1 ORDER BY due LIMIT ?2",
             (self.now, PROMOTED),
             Spot::read,
         )?;
@@ -56,8 +69,8 @@ impl Tx<'_> {
     fn head(&self, tags: &[String]) -> Outcome<Option<Spot>> {
         if tags.is_empty() {
             return self.first(
-                "SELECT seq, state, priority, marks FROM task WHERE state = 0
-                 ORDER BY priority DESC, seq LIMIT 1",
+                "SELECT seq, state, priority, marks FROM task INDEXED BY task_ready
+                 WHERE state = 0 ORDER BY priority DESC, seq LIMIT 1",
                 [],
                 Spot::read,
             );
@@ -108,15 +121,13 @@ impl Tx<'_> {
             (run, host, pid, number),
             |row| row.get(0),
         )?;
-        match known {
-            Some(id) => Ok(id),
-            None => {
-                self.run(
-                    "INSERT INTO worker (run, host, pid, number) VALUES (?1, ?2, ?3, ?4)",
-                    (run, host, pid, number),
-                )?;
-                Ok(self.last_seq())
-            }
+        if let Some(id) = known {
+            return Ok(id);
         }
+        self.run(
+            "INSERT INTO worker (run, host, pid, number) VALUES (?1, ?2, ?3, ?4)",
+            (run, host, pid, number),
+        )?;
+        Ok(self.last_seq())
     }
 }

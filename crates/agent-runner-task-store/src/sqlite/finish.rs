@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// A claim as the database has it.
+#[derive(Clone, Copy)]
 struct Held {
     spot: Spot,
     unmet: i64,
@@ -36,8 +37,8 @@ impl Tx<'_> {
 
     pub(super) fn rescue_expired(&mut self, limit: usize) -> Outcome<Vec<TaskId>> {
         let late = self.all(
-            "SELECT id, attempt, nonce FROM task WHERE state = 4 AND lease_until <= ?1
-             ORDER BY lease_until, seq LIMIT ?2",
+            "SELECT id, attempt, nonce FROM task INDEXED BY task_lease
+             WHERE state = 4 AND lease_until <= ?1 ORDER BY lease_until, seq LIMIT ?2",
             (self.now, i64::try_from(limit).unwrap_or(i64::MAX)),
             |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
         )?;

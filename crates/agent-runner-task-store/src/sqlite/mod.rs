@@ -10,6 +10,8 @@ mod finish;
 mod locks;
 mod open;
 mod options;
+#[cfg(test)]
+mod plans;
 mod read;
 mod reader;
 mod row;
@@ -27,7 +29,7 @@ use std::{
 
 pub use self::options::{SqliteOptions, Synchronous};
 use self::{
-    claim::RawClaim,
+    claim::Found,
     fault::Outcome,
     reader::Reader,
     writer::{Durability, Writer},
@@ -99,10 +101,7 @@ impl SqliteStore {
 
     fn start(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let connect = || {
-            let writer = match options.read_only {
-                true => None,
-                false => Some(open::writer(path, &options)?),
-            };
+            let writer = (!options.read_only).then(|| open::writer(path, &options)).transpose()?;
             Ok((writer, open::reader(path, &options)?))
         };
         let (writer, reader) = connect().map_err(|fault: fault::Fault| fault.at(path))?;
@@ -131,9 +130,12 @@ impl SqliteStore {
 
     /// Makes a claim out of what the writer delivered; from here on it is the caller's.
     fn receive(&self, mut delivery: Delivery) -> Result<Option<Claim>, StoreError> {
-        let claim = delivery.claim.take();
-        let parsed = claim.map(|claim| claim.parse(self.now())).transpose();
-        parsed.map_err(|fault| fault.at(&self.path))
+        match std::mem::replace(&mut delivery.found, Found::Nothing) {
+            Found::Task(claim) => {
+                claim.parse(self.now()).map(Some).map_err(|fault| fault.at(&self.path))
+            }
+            Found::Nothing | Found::Blocked => Ok(None),
+        }
     }
 }
 
@@ -158,13 +160,13 @@ impl fmt::Debug for SqliteStore {
 
 /// A claim on its way to the caller. If it is not received, it goes back to its place.
 struct Delivery {
-    claim: Option<RawClaim>,
+    found: Found,
     writer: Writer,
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if let Some(claim) = self.claim.take() {
+        if let Found::Task(claim) = std::mem::replace(&mut self.found, Found::Nothing) {
             self.writer.tell(move |tx| {
                 let fence = claim.parse(tx.now)?.fence;
                 tx.finish(&fence, &rules::unclaimed()).map(drop)
@@ -188,11 +190,16 @@ impl TaskStore for SqliteStore {
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Option<Claim>, StoreError> {
         let writer = self.writer()?;
-        let (request, back) = (request.clone(), writer.clone());
-        let work = move |tx: &mut tx::Tx<'_>| -> Outcome<_> {
-            Ok(Delivery { claim: tx.claim(&request)?, writer: back })
-        };
-        self.receive(writer.call(Durability::Process, work).await?)
+        loop {
+            let (request, back) = (request.clone(), writer.clone());
+            let work = move |tx: &mut tx::Tx<'_>| -> Outcome<_> {
+                Ok(Delivery { found: tx.claim(&request)?, writer: back })
+            };
+            let delivery = writer.call(Durability::Process, work).await?;
+            if !matches!(delivery.found, Found::Blocked) {
+                return self.receive(delivery);
+            }
+        }
     }
 
     async fn finish(
@@ -202,14 +209,18 @@ impl TaskStore for SqliteStore {
         next: Option<&ClaimRequest>,
     ) -> Result<Finished, StoreError> {
         let writer = self.writer()?;
-        let (fence, next, back) = (fence.clone(), next.cloned(), writer.clone());
+        let (fence, wanted, back) = (fence.clone(), next.cloned(), writer.clone());
         let work = move |tx: &mut tx::Tx<'_>| -> Outcome<_> {
             let status = tx.finish(&fence, &report)?;
-            let claim = next.map_or(Ok(None), |request| tx.claim(&request))?;
-            Ok((status, Delivery { claim, writer: back }))
+            let found = wanted.map_or(Ok(Found::Nothing), |request| tx.claim(&request))?;
+            Ok((status, Delivery { found, writer: back }))
         };
         let (status, delivery) = writer.call(Durability::Power, work).await?;
-        Ok(Finished { status, next: self.receive(delivery)? })
+        let next = match (next, &delivery.found) {
+            (Some(request), Found::Blocked) => self.claim(request).await?,
+            _ => self.receive(delivery)?,
+        };
+        Ok(Finished { status, next })
     }
 
     async fn heartbeat(&self, fences: &[Fence]) -> Result<Vec<Beat>, StoreError> {

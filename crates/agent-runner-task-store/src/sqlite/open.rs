@@ -15,7 +15,7 @@ use super::{
 };
 use crate::StoreError;
 
-/// "ARts" in the header of the file: a task store of agent-runner.
+/// `ARts` in the header of the file: a task store of agent-runner.
 const APPLICATION_ID: i32 = 0x4152_7473;
 
 /// What brings a store from each version to the next; their number is the newest version.
@@ -39,6 +39,9 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Outcome<Connection
         "PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;",
     )?;
+    if let Some(pages) = options.max_pages {
+        conn.pragma_update(None, "max_page_count", pages)?;
+    }
     Ok(conn)
 }
 

@@ -12,6 +12,7 @@ use crate::{Clock, StoreError, SystemClock};
 /// | [`synchronous`](Self::synchronous) | [`Synchronous::Full`] |
 /// | [`busy_timeout`](Self::busy_timeout) | 30 s |
 /// | [`read_only`](Self::read_only) | no |
+/// | [`max_pages`](Self::max_pages) | no limit |
 /// | [`clock`](Self::clock) | [`SystemClock`] |
 #[derive(Debug, Clone)]
 #[must_use = "options do nothing until a store is opened with them"]
@@ -19,6 +20,7 @@ pub struct SqliteOptions {
     pub(super) synchronous: Synchronous,
     pub(super) busy_timeout: Duration,
     pub(super) read_only: bool,
+    pub(super) max_pages: Option<i64>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -47,6 +49,7 @@ impl SqliteOptions {
             synchronous: Synchronous::Full,
             busy_timeout: Duration::from_secs(30),
             read_only: false,
+            max_pages: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -66,6 +69,13 @@ impl SqliteOptions {
     /// Whether only to look: nothing is created, and every change is [`StoreError::ReadOnly`].
     pub const fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// How many pages of 4 KiB the file may grow to; beyond, changes are
+    /// [`StoreError::DiskFull`].
+    pub const fn max_pages(mut self, pages: i64) -> Self {
+        self.max_pages = Some(pages);
         self
     }
 

@@ -184,7 +184,9 @@ pub(super) fn counts(conn: &Connection, now: Millis) -> Outcome<Counts> {
         *counts.of(state.status(Millis::MAX, now)) += row.get::<_, i64>(1)?.cast_unsigned();
     }
     let elapsed: i64 = conn
-        .prepare_cached("SELECT count(*) FROM task WHERE state = 2 AND due <= ?1")?
+        .prepare_cached(
+            "SELECT count(*) FROM task INDEXED BY task_delayed WHERE state = 2 AND due <= ?1",
+        )?
         .query_row([now], |row| row.get(0))?;
     counts.waiting -= elapsed.cast_unsigned();
     counts.pending += elapsed.cast_unsigned();
@@ -195,9 +197,10 @@ pub(super) fn next_due(conn: &Connection, now: Millis) -> Outcome<Option<Duratio
     let due = |sql: &str| -> Outcome<Option<Millis>> {
         Ok(conn.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
     };
-    let delay = due("SELECT min(due) FROM task WHERE state = 2 AND due > ?1")?;
+    let delay =
+        due("SELECT min(due) FROM task INDEXED BY task_delayed WHERE state = 2 AND due > ?1")?;
     let lease = conn
-        .prepare_cached("SELECT min(lease_until) FROM task WHERE state = 4")?
+        .prepare_cached("SELECT min(lease_until) FROM task INDEXED BY task_lease WHERE state = 4")?
         .query_row([], |row| row.get::<_, Option<Millis>>(0))?;
     let next = delay.into_iter().chain(lease).min();
     Ok(next.map(|at| clock::duration(at.saturating_sub(now))))

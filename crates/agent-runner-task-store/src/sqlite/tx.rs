@@ -12,6 +12,7 @@ pub(super) struct Tx<'c> {
     conn: &'c Connection,
     pub(super) now: Millis,
     deltas: [i64; State::ALL.len()],
+    lost: Option<rusqlite::Error>,
 }
 
 /// A task's place among the others: what a move needs to know.
@@ -55,7 +56,7 @@ impl Spot {
 
 impl<'c> Tx<'c> {
     pub(super) const fn new(conn: &'c Connection, now: Millis) -> Self {
-        Self { conn, now, deltas: [0; State::ALL.len()] }
+        Self { conn, now, deltas: [0; State::ALL.len()], lost: None }
     }
 
     pub(super) const fn connection(&self) -> &'c Connection {
@@ -67,12 +68,22 @@ impl<'c> Tx<'c> {
         let before = self.deltas;
         self.run("SAVEPOINT part", [])?;
         let done = work(self);
-        if done.is_err() {
+        if let Err(fault) = &done {
             self.deltas = before;
+            if self.conn.is_autocommit() {
+                // After a full disk and the like, SQLite has already undone everything.
+                self.lost = Some(fault.repeat());
+                return done;
+            }
             self.run("ROLLBACK TO part", [])?;
         }
         self.run("RELEASE part", [])?;
         done
+    }
+
+    /// Why the whole transaction is gone, if it is.
+    pub(super) fn lost(&mut self) -> Option<rusqlite::Error> {
+        self.lost.take()
     }
 
     /// Writes the counters; the last thing before the commit.

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
-    fault::{Fault, Outcome, translate},
+    fault::{Outcome, translate},
     options::Synchronous,
     tx::Tx,
 };
@@ -116,10 +116,14 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        if let Some(result) = self.result {
-            // What cannot be delivered is dropped, and a claim then gives itself back.
-            self.reply.send(committed.and(result)).ok();
-        }
+        let result = match (committed, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Err(_), Some(Err(own))) => Err(own),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => return,
+        };
+        // What cannot be delivered is dropped, and a claim then gives itself back.
+        self.reply.send(result).ok();
     }
 }
 
@@ -189,11 +193,11 @@ impl Desk {
         let mut tx = Tx::new(&self.conn, clock::now(&*self.clock));
         for job in batch {
             job.run(&mut tx, &self.path);
+            if let Some(error) = tx.lost() {
+                return Err(error);
+            }
         }
-        let closed = tx.close().map_err(|fault| match fault {
-            Fault::Sql(error) => error,
-            Fault::Store(_) => rusqlite::Error::InvalidQuery,
-        });
+        let closed = tx.close().map_err(|fault| fault.repeat());
         let commit = || self.conn.prepare_cached("COMMIT")?.execute([]).map(drop);
         let done = closed.and_then(|()| commit());
         if done.is_err() && !self.conn.is_autocommit() {

@@ -1,5 +1,7 @@
 //! [`SqliteStore`]: the suite, the model, and what is its own: the file.
 
+mod crash;
+mod file;
 mod model;
 
 use std::{path::Path, sync::Arc};
