@@ -1,0 +1,6 @@
+//! A backlog in YAML.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    agent_runner_fuzz::read_backlog(agent_runner_task_store::backlog::Format::Yaml, bytes);
+});
