@@ -8,6 +8,7 @@ use std::{
     fs,
     path::Path,
     sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -55,7 +56,7 @@ impl Scale {
         large: 1_000_000,
         rounds: 3,
         tasks: |workers| match workers {
-            1 => 4_000,
+            1 => 2_000,
             8 => 20_000,
             _ => 50_000,
         },
@@ -232,7 +233,19 @@ async fn raw(writer: &RawWriter, left: &Mutex<u64>) -> Duration {
 
 /// The least that SQLite must do for the same rows: no fences, no dependencies, no delays, no
 /// counters; one thread, one transaction for all that wait.
-struct RawWriter(mpsc::Sender<RawJob>);
+struct RawWriter {
+    jobs: Option<mpsc::Sender<RawJob>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for RawWriter {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the statements are good");
+        }
+    }
+}
 
 struct RawJob {
     finish: Option<i64>,
@@ -248,19 +261,20 @@ impl RawWriter {
         )
         .expect("settings are known");
         let (sender, jobs) = mpsc::channel::<RawJob>();
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             while let Ok(first) = jobs.recv() {
                 let mut batch = VecDeque::from([first]);
                 batch.extend(jobs.try_iter().take(255));
                 serve(&conn, batch).expect("the statements are good");
             }
         });
-        Self(sender)
+        Self { jobs: Some(sender), thread: Some(thread) }
     }
 
     async fn call(&self, finish: Option<i64>) -> i64 {
         let (reply, answer) = oneshot::channel();
-        self.0.send(RawJob { finish, reply }).expect("the writer lives");
+        let jobs = self.jobs.as_ref().expect("it is there until it is dropped");
+        jobs.send(RawJob { finish, reply }).expect("the writer lives");
         answer.await.expect("the writer lives")
     }
 }
@@ -281,7 +295,7 @@ fn serve(conn: &Connection, batch: VecDeque<RawJob>) -> rusqlite::Result<()> {
                 "UPDATE task SET state = 4, attempt = attempt + 1, nonce = 1, worker = 1,
                      started = 1, lease = 1, lease_until = 1, allowed_attempts = 1,
                      allowed_recoveries = 1
-                 WHERE seq = (SELECT seq FROM task WHERE state = 0
+                 WHERE seq = (SELECT seq FROM task INDEXED BY task_ready WHERE state = 0
                               ORDER BY priority DESC, seq LIMIT 1)
                  RETURNING seq",
             )?
