@@ -61,12 +61,6 @@ pub(crate) fn lost(reason: &str, held: Millis) -> Report {
     report
 }
 
-/// What is recorded of a claim that nobody was there to receive.
-pub(crate) fn unclaimed() -> Report {
-    let verdict = Verdict::Released { retry_after: std::time::Duration::ZERO };
-    Report::new(verdict, "unclaimed").with_message("nobody was there to receive the claim")
-}
-
 /// Why an attempt did not succeed, for [`Task::error`](crate::Task::error).
 pub(crate) fn error_of(report: &Report) -> Option<String> {
     match report.verdict {

@@ -109,7 +109,7 @@ cases! {
     model: behaves_like_the_model;
 }
 
-/// Makes a module with one `#[test]` for each case of the [suite](crate::conformance).
+/// Makes a module with one `#[test]` for each case of the [suite](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($module:ident, $make:expr) => {

@@ -37,9 +37,8 @@ use self::{
 use crate::{
     AddReport, Attempt, Beat, Claim, ClaimRequest, Clock, Counts, Fence, Filter, Finished,
     Imported, NewTask, Report, RunningTask, Selector, StoreError, Task, TaskId, TaskSource,
-    TaskStatus, TaskStore,
+    TaskStatus, TaskStore, Verdict,
     clock::{self, Millis},
-    rules,
 };
 
 /// A store in one SQLite file, which many processes of one machine may use at the same time.
@@ -169,10 +168,16 @@ impl Drop for Delivery {
         if let Found::Task(claim) = std::mem::replace(&mut self.found, Found::Nothing) {
             self.writer.tell(move |tx| {
                 let fence = claim.parse(tx.now)?.fence;
-                tx.finish(&fence, &rules::unclaimed()).map(drop)
+                tx.finish(&fence, &unclaimed()).map(drop)
             });
         }
     }
+}
+
+/// What is recorded of a claim that nobody was there to receive.
+fn unclaimed() -> Report {
+    Report::new(Verdict::Released { retry_after: Duration::ZERO }, "unclaimed")
+        .with_message("nobody was there to receive the claim")
 }
 
 #[async_trait::async_trait]
