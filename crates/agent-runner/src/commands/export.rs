@@ -39,7 +39,10 @@ pub async fn export(ui: &Ui, project: &Project, args: Export) -> Result<Exit> {
     loop {
         let page = store.list(&filter, after.as_ref(), PAGE).await?;
         for task in &page {
-            writer.write(&task.spec).map_err(|error| not_in_format(error, &task.id))?;
+            match writer.write(&task.spec) {
+                Err(error) if is_unread(&error) => return Ok(Exit::Success),
+                written => written.map_err(|error| not_in_format(error, &task.id))?,
+            }
         }
         count += page.len() as u64;
         match page.last() {
@@ -47,11 +50,19 @@ pub async fn export(ui: &Ui, project: &Project, args: Export) -> Result<Exit> {
             _ => break,
         }
     }
-    writer.finish().and_then(|mut out| out.flush()).map_err(unwritten)?;
+    match writer.finish().and_then(|mut out| out.flush()) {
+        Err(error) if is_unread(&error) => return Ok(Exit::Success),
+        written => written.map_err(unwritten)?,
+    }
     if let Some(path) = &args.output {
         ui.say(format_args!("{count} tasks written to {}", path.display()));
     }
     Ok(Exit::Success)
+}
+
+/// A reader that has seen enough is no error.
+fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 fn not_in_format(error: io::Error, id: &agent_runner_task_store::TaskId) -> Error {

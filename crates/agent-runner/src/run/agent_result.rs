@@ -50,8 +50,11 @@ pub enum AgentResultError {
 }
 
 impl AgentResult {
-    /// Reads the file; `None` when the agent wrote none.
-    pub fn read(path: &Path) -> Result<Option<Self>, AgentResultError> {
+    /// Reads the file, and masks these secrets in it; `None` when the agent wrote none.
+    pub fn read<'a>(
+        path: &Path,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, AgentResultError> {
         let bytes = match fs::metadata(path) {
             Ok(meta) => meta.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -60,7 +63,15 @@ impl AgentResult {
         if bytes > MAX_BYTES {
             return Err(AgentResultError::TooLarge { bytes });
         }
-        Self::parse(&fs::read(path)?).map(Some)
+        let written = fs::read_to_string(path)?;
+        let masked = secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(written.clone(), |text, secret| text.replace(secret, "***"));
+        if masked != written {
+            fs::write(path, &masked)?;
+        }
+        Self::parse(masked.as_bytes()).map(Some)
     }
 
     /// Reads the content.

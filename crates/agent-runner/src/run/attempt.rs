@@ -12,6 +12,7 @@ use super::{
     agent_result::AgentResult,
     judge,
     outcome::{Outcome, Payer},
+    programs::Programs,
     queue::Job,
     shutdown::{Shutdown, Stage},
     supply::{Lent, Supply},
@@ -60,6 +61,7 @@ pub(super) struct Attempts {
     pub(super) store_url: String,
     /// The run's command; a task may bring its own.
     pub(super) command: Option<CommandTemplate>,
+    pub(super) programs: Programs,
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -187,7 +189,9 @@ impl Attempts {
             .envs(lent.environment())
             .log(LogOptions::new(&files.log));
         match self.watch(command, job, context).await {
-            Ok((exit, None)) => judge::agent(&exit, AgentResult::read(&files.result)),
+            Ok((exit, None)) => {
+                judge::agent(&exit, AgentResult::read(&files.result, self.supply.secrets()))
+            }
             Ok((exit, Some(order))) => judge::stopped(&exit, order),
             Err(failure) => failure,
         }
@@ -210,7 +214,9 @@ impl Attempts {
         let spec = &task.spec;
         let last_error =
             task.error.as_deref().map(|error| ("AGENT_RUNNER_LAST_ERROR", error.replace('\0', "")));
-        Command::new(&words[0])
+        // What is not found is an error of the start, which names it.
+        let program = self.programs.find(&words[0]).unwrap_or_else(|_| PathBuf::from(&words[0]));
+        Command::new(program)
             .args(&words[1..])
             .current_dir(&self.project.root)
             .envs_remove(PARENT_AGENT_VARIABLES)

@@ -22,6 +22,7 @@ use super::{
     ending::{self, Ending, Left},
     host,
     keeper::{self, Rescuer},
+    programs::Programs,
     queue::{Job, TaskQueue},
     settings::Settings,
     shutdown::{Shutdown, Stage},
@@ -123,6 +124,8 @@ impl Engine {
         let rescuer = self.rescuer();
         rescuer.look().await?;
         let counts = self.store.counts().await?;
+        let signals = signals::follow(self.shutdown.clone(), self.settings.grace, self.reporter())
+            .or_exit(Exit::Unexpected, || "could not follow signals".into())?;
         self.tell_start(counts);
         let (done, succeeded) = mpsc::unbounded_channel();
         let tally = Arc::new(Tally::new(counts.total(), self.settings.max_failures));
@@ -134,6 +137,7 @@ impl Engine {
         let ticker = tokio::spawn(ticker.follow(succeeded));
         let claims = Arc::new(Claims::default());
         let mut beside = self.beside(Arc::clone(&claims), rescuer);
+        beside.spawn(signals);
         let ended = self.work(claims, Arc::clone(&tally), done).await;
         // The last sender is gone with the work: the boxes that are left are ticked now.
         ticker.await.or_exit(Exit::Unexpected, || "could not tick the boxes".into())?;
@@ -154,7 +158,6 @@ impl Engine {
         beside.spawn(keeper::beat(Arc::clone(&self.store), claims, reporter()));
         beside.spawn(rescuer.watch());
         beside.spawn(draw(reporter()));
-        beside.spawn(signals::follow(self.shutdown.clone(), self.settings.grace, reporter()));
         beside
     }
 
@@ -227,6 +230,7 @@ impl Engine {
             project: self.project.clone(),
             store_url: self.project.store_url(),
             command: self.settings.command.clone(),
+            programs: Programs::default(),
             verify: self.settings.verify.clone(),
             timeout: self.settings.timeout,
             idle_timeout: self.settings.idle_timeout,

@@ -12,6 +12,7 @@ mod keeper;
 mod leftovers;
 mod outcome;
 mod plan;
+mod programs;
 mod queue;
 mod rehearsal;
 mod settings;

@@ -94,7 +94,7 @@ impl Source<Ended, Ended> for TaskQueue {
             turn = self.turn.lock() => turn,
             () = stop.stopped() => return Ok(None),
         };
-        while !stop.is_stopped() && self.allowance.is_left() {
+        while !stop.is_stopped() && !self.is_draining() && self.allowance.is_left() {
             if !self.keys_are_ready(stop).await {
                 continue;
             }
@@ -126,7 +126,10 @@ impl Source<Ended, Ended> for TaskQueue {
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
         let job = assignment.job;
         let report = self.report(&job, end);
-        let request = (then == Then::Next && self.takes_more()).then(|| self.request_of(worker));
+        // Where a failure may be the last that is allowed, it is counted before more is started.
+        let counts_first = report.verdict != Verdict::Succeeded && self.tally.has_limit();
+        let takes_more = then == Then::Next && !counts_first && self.takes_more();
+        let request = takes_more.then(|| self.request_of(worker));
         let finished = self.finish(&job.claim.fence, &report, request.as_ref()).await;
         // The store knows the end before anybody else can take the lock.
         job.unlock();
@@ -224,10 +227,12 @@ impl TaskQueue {
 
     /// Whether the next task may be claimed together with the end of this one; if so, its part of
     /// the allowance is taken.
+    fn is_draining(&self) -> bool {
+        self.shutdown.stage() >= Stage::Draining
+    }
+
     fn takes_more(&self) -> bool {
-        self.shutdown.stage() == Stage::Running
-            && self.supply.ready() == Ready::Now
-            && self.allowance.take()
+        !self.is_draining() && self.supply.ready() == Ready::Now && self.allowance.take()
     }
 
     /// Waits for a credential. `false` means: look again.

@@ -10,24 +10,28 @@ use crate::{
     units::show_duration,
 };
 
-/// Follows the signals, and says each time what happens next.
-pub(super) async fn follow(shutdown: Shutdown, grace: Duration, reporter: Arc<Reporter>) {
-    let told = shutdown.clone();
-    let tell = async {
-        loop {
-            let stage = told.stage();
-            told.left(stage).await;
-            tell_stage(&told, grace, &reporter);
-        }
-    };
-    tokio::select! {
-        result = follow_signals(shutdown, grace) => {
-            if let Err(error) = result {
-                reporter.ui().warn(format_args!("cannot follow signals: {error}"));
+/// Follows the signals, and says each time what happens next. They are caught from now on, also
+/// before the future is polled.
+pub(super) fn follow(
+    shutdown: Shutdown,
+    grace: Duration,
+    reporter: Arc<Reporter>,
+) -> io::Result<impl Future<Output = ()> + Send> {
+    let signals = Signals::new()?;
+    Ok(async move {
+        let told = shutdown.clone();
+        let tell = async {
+            loop {
+                let stage = told.stage();
+                told.left(stage).await;
+                tell_stage(&told, grace, &reporter);
             }
+        };
+        tokio::select! {
+            () = follow_signals(signals, shutdown, grace) => {}
+            () = tell => {}
         }
-        () = tell => {}
-    }
+    })
 }
 
 fn tell_stage(shutdown: &Shutdown, grace: Duration, reporter: &Reporter) {
@@ -51,8 +55,7 @@ fn tell_stage(shutdown: &Shutdown, grace: Duration, reporter: &Reporter) {
 /// # Cancel safety
 ///
 /// A signal that comes after the future was dropped is not seen.
-async fn follow_signals(shutdown: Shutdown, grace: Duration) -> io::Result<()> {
-    let mut signals = Signals::new()?;
+async fn follow_signals(mut signals: Signals, shutdown: Shutdown, grace: Duration) {
     loop {
         let stage = shutdown.stage();
         let by_itself = async {

@@ -37,6 +37,11 @@ impl Tally {
         };
     }
 
+    /// Whether failures can end the run.
+    pub(super) const fn has_limit(&self) -> bool {
+        self.limit.is_some()
+    }
+
     pub(super) fn too_many_failures(&self) -> Option<String> {
         let failed = self.failed.load(Ordering::Relaxed);
         let reached = self.limit.is_some_and(|limit| limit.is_reached(failed, self.total));
