@@ -112,6 +112,10 @@ fn boxes(text: &str) -> Vec<Found> {
 
 fn task(text: &str, item: &Range<usize>, marker: Range<usize>, done: bool) -> Option<Found> {
     let mark = marker.start + text.get(marker)?.find('[')?;
+    // The parser also takes characters that nobody means by an empty box.
+    if !matches!(text.as_bytes().get(mark + 1)?, b' ' | b'\t' | b'x' | b'X') {
+        return None;
+    }
     let line = text[..mark].rfind('\n').map_or(0, |end| end + 1);
     let after = mark + "[ ]".len();
     let indent = width(&text[line..mark]);

@@ -39,6 +39,7 @@ fn what_is_no_checklist_item_stays() {
         "- [] done\n",
         "- [ ]done\n",
         "- [ ]\n- [ ] \n",
+        "- [\u{b}] done\n",
         "```\n- [ ] done\n```\n",
         "    - [ ] done\n",
         "<!--\n- [ ] done\n-->\n",
