@@ -25,7 +25,11 @@ pub trait TaskStore: Send + Sync + 'static {
     /// A task that is there with the same content is left alone; one with other content is updated
     /// unless it runs ([`StoreError::Running`]). An update does not change how a task stands, but
     /// for one that had ended with other content: it is pending again, with its budgets full.
-    /// Dependencies may name tasks of the store and of the same call.
+    /// Where a task was read from is no content: it is brought up to date and changes nothing.
+    ///
+    /// Dependencies may name tasks of the store and of the same call. A task without an id gets the
+    /// next free number, one that no task of the store or of the call has; the same key twice in a
+    /// call is one task.
     async fn add(&self, tasks: Vec<NewTask>) -> Result<AddReport, StoreError>;
 
     /// Adds tasks from a source that may be long, all or none, holding few of them at a time.
@@ -71,9 +75,12 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Takes tasks out: those that do not run at once, those that run as soon as their holder
     /// beats. Returns how many it concerned. Tasks that have ended are left alone.
+    ///
+    /// A task that runs may still succeed, or turn out to be dead; any other end cancels it.
     async fn cancel(&self, which: &Selector) -> Result<u64, StoreError>;
 
-    /// Makes ended tasks pending again, with full budgets. Returns how many.
+    /// Makes ended tasks pending again, with full budgets. Returns how many. What depends on a task
+    /// that had succeeded, and has not begun, waits for it again.
     async fn retry(&self, which: &Selector) -> Result<u64, StoreError>;
 
     /// One task.
@@ -120,9 +127,9 @@ pub struct Worker {
 /// What a task may cost before it is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// Failures of its own (3).
+    /// Failures of its own (3); the last of them fails the task.
     pub attempts: u32,
-    /// Crashes and lost holders (5).
+    /// Crashes and lost holders that are allowed (5); one more fails the task.
     pub recoveries: u32,
 }
 
