@@ -127,7 +127,7 @@ impl Record {
     fn line(&self) -> io::Result<String> {
         match self.0.as_slice() {
             [(Field::Prompt, Value::String(prompt))]
-                if prompt == first_line(prompt) && !prompt.starts_with('#') =>
+                if prompt == first_line(prompt) && !prompt.starts_with(['#', '\u{feff}']) =>
             {
                 Ok(format!("{prompt}\n"))
             }

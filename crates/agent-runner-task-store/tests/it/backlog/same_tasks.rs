@@ -119,9 +119,18 @@ fn lines_are_prompts() {
     let mut text = Vec::new();
     backlog::write(Format::Lines, &tasks, &mut text).expect("these are plain");
     assert_eq!(super::tasks(Format::Lines, &text).len(), 3);
-    let error = backlog::write(Format::Lines, &expected(), &mut text);
-    let error = error.expect_err("a plain line has no room for an id");
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    let of_prompt = |prompt: &str| NewTask {
+        title: prompt.lines().next().unwrap_or_default().trim().into(),
+        prompt: prompt.into(),
+        ..NewTask::default()
+    };
+    let mut without_words = expected();
+    without_words.extend(["# a comment", "two\nlines", " ", "\u{feff}a mark"].map(of_prompt));
+    for task in &without_words {
+        let error = backlog::write(Format::Lines, [task], &mut text);
+        let error = error.expect_err("a plain line is a prompt of one line and nothing else");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    }
 }
 
 #[test]
