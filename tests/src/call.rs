@@ -1,12 +1,14 @@
 //! A call of the program, before it is made.
 
 use std::{
-    path::Path,
+    env,
+    ffi::{OsStr, OsString},
+    iter,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use crate::{Output, Running};
+use crate::{Output, Running, Sandbox};
 
 /// A call takes longer than this only if something is wrong.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,11 +24,12 @@ pub struct Call {
 
 impl Call {
     /// A call in a clean environment: what the person who runs the tests has set is not seen.
-    pub(crate) fn new(program: &str, root: &Path, home: &Path) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>, sandbox: &Sandbox) -> Self {
         let mut command = Command::new(program);
-        command.current_dir(root).env_clear().env("HOME", home).env("NO_COLOR", "1");
-        for kept in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {
-            if let Some(value) = std::env::var_os(kept) {
+        command.current_dir(sandbox.root()).env_clear();
+        command.env("HOME", sandbox.home()).env("PATH", path(sandbox)).env("NO_COLOR", "1");
+        for kept in ["TMPDIR", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = env::var_os(kept) {
                 command.env(kept, value);
             }
         }
@@ -74,4 +77,10 @@ impl Call {
         self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         Running::spawn(self.command, self.stdin, self.limit)
     }
+}
+
+fn path(sandbox: &Sandbox) -> OsString {
+    let known = env::var_os("PATH").unwrap_or_default();
+    let folders = iter::once(sandbox.bin()).chain(env::split_paths(&known));
+    env::join_paths(folders).expect("no folder of the PATH has a colon in it")
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -39,8 +40,11 @@ impl Sandbox {
         let folder =
             tempfile::Builder::new().prefix("agent-runner-test-").tempdir().expect("a temp folder");
         let sandbox = Self { folder, programs };
-        for folder in [sandbox.root(), sandbox.home()] {
+        for folder in [sandbox.root(), sandbox.home(), sandbox.bin()] {
             fs::create_dir(&folder).expect("a folder in the sandbox");
+        }
+        for (name, program) in [("agent-runner", programs.runner), ("fake-agent", programs.agent)] {
+            symlink(program, sandbox.bin().join(name)).expect("a link in the sandbox");
         }
         sandbox
     }
@@ -53,6 +57,11 @@ impl Sandbox {
     /// The folder that commands take for their user's home.
     pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
+    }
+
+    /// The folder of the programs, which is first on the PATH.
+    pub fn bin(&self) -> PathBuf {
+        self.folder.path().join("bin")
     }
 
     /// A path in the project.
@@ -90,7 +99,13 @@ impl Sandbox {
 
     /// A call of the program that is not made yet.
     pub fn call<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Call {
-        Call::new(self.programs.runner, &self.root(), &self.home()).args(args)
+        // Through the link, so that it has its own name in its usage.
+        Call::new(self.bin().join("agent-runner"), self).args(args)
+    }
+
+    /// A line for bash, which finds `agent-runner` and `fake-agent` on its PATH.
+    pub fn shell(&self, line: &str) -> Output {
+        Call::new("bash", self).args(["-c", line]).run()
     }
 
     /// Runs the program to its end.
@@ -160,7 +175,8 @@ impl Sandbox {
         self.read(name)
     }
 
-    /// Everything in the project with its size and time of change, to see that nothing was touched.
+    /// Everything in the project with its size and time of change, to see that nothing was touched
+    /// but what `SQLite` keeps beside an open store.
     pub fn listing(&self) -> Vec<String> {
         let mut entries = Vec::new();
         list(&self.root(), &mut entries);
@@ -183,9 +199,10 @@ impl Sandbox {
         for (pattern, word) in [
             (folder.to_str().expect("temp folders are UTF-8"), "[SANDBOX]"),
             (self.programs.agent, "[AGENT]"),
+            (r"\[SANDBOX\]/bin:\S+", "[PATH]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
             (r"\d{4}-\d{6}-[0-9a-f]{4}", "[RUN]"),
-            (r"\b(\d+h )?(\d+m )?\d+(\.\d+)?s\b", "[DURATION]"),
+            (r"\b\d+\.\d+s\b", "[DURATION]"),
             (r"\bpid \d+", "pid [PID]"),
             (r"\bw\d+\b", "w[N]"),
         ] {
@@ -218,9 +235,21 @@ fn list(root: &Path, entries: &mut Vec<String>) {
     let mut paths = vec![root.to_owned()];
     walk(root, &mut paths);
     for path in paths {
+        if is_of_sqlite(&path) {
+            continue;
+        }
         if let Ok(meta) = fs::symlink_metadata(&path) {
             let changed = meta.modified().expect("files have a time");
             entries.push(format!("{} {} {changed:?}", path.display(), meta.len()));
         }
     }
+}
+
+/// SQLite makes and removes files beside a store that somebody only reads.
+fn is_of_sqlite(path: &Path) -> bool {
+    let is_empty = || fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+    let name = path.to_string_lossy();
+    name.ends_with(".db-shm")
+        || name.ends_with("/.agent-runner")
+        || name.ends_with(".db-wal") && is_empty()
 }
