@@ -1,6 +1,8 @@
 //! The table of fake agents, walked: the store, the events, the logs and the exit code tell the
 //! same story.
 
+use std::thread;
+
 use agent_runner_tests::{FAKES, Fake, Output, Sandbox};
 use serde_json::Value;
 
@@ -8,14 +10,20 @@ use crate::sandbox;
 
 #[test]
 fn each_fake_agent_leads_to_what_the_table_says() {
-    for fake in FAKES {
-        let sandbox = sandbox();
-        sandbox.write("tasks.txt", "do it\n");
-        let output = sandbox.run_fake(flags(&fake), fake.verb).exits(fake.exit);
-        check_events(&fake, &output);
-        check_store(&fake, &sandbox);
-        check_logs(&fake, &sandbox);
-    }
+    thread::scope(|threads| {
+        for fake in FAKES {
+            threads.spawn(move || check(&fake));
+        }
+    });
+}
+
+fn check(fake: &Fake) {
+    let sandbox = sandbox();
+    sandbox.write("tasks.txt", "do it\n");
+    let output = sandbox.run_fake(flags(fake), fake.verb).exits(fake.exit);
+    check_events(fake, &output);
+    check_store(fake, &sandbox);
+    check_logs(fake, &sandbox);
 }
 
 fn flags(fake: &Fake) -> Vec<&'static str> {

@@ -1,7 +1,18 @@
 //! The program from outside.
 #![cfg(unix)]
 
+mod agent_input;
+mod commands;
+mod dry_run;
+mod exit_codes;
 mod fakes;
+mod help;
+mod keys;
+mod limits;
+mod real_backlog;
+mod resume;
+mod schemas;
+mod signals;
 
 use agent_runner_tests::{Programs, Sandbox};
 

@@ -1,0 +1,134 @@
+//! Credentials: lent, rotated, rested, and never written anywhere.
+
+use agent_runner_tests::{Call, Output, Sandbox};
+
+use crate::sandbox;
+
+const GOOD: &str = "sk-ant-api03-good-0123456789abcdef";
+const THROTTLED: &str = "sk-ant-api03-0123456789-throttled";
+const REVOKED: &str = "sk-ant-api03-0123456789-revoked";
+const SPENT: &str = "sk-ant-api03-0123456789-spent";
+const OWING: &str = "sk-ant-api03-0123456789-owing";
+
+fn call(sandbox: &Sandbox, flags: &[&str], keys: &[&str]) -> Call {
+    let tasks: String = (1..=6).map(|n| format!("task {n}\n")).collect();
+    sandbox.write("tasks.txt", tasks);
+    let flags = ["tasks.txt"].iter().chain(flags).copied();
+    let call = sandbox.call_fake(flags, "by-key");
+    keys.iter()
+        .zip(1..)
+        .fold(call, |call, (key, number)| call.env(&format!("ANTHROPIC_API_KEY_{number}"), key))
+}
+
+/// No secret is in what was printed, nor in any file that the run has written.
+fn assert_kept(sandbox: &Sandbox, output: &Output, keys: &[&str]) {
+    for key in keys {
+        assert!(!output.stdout.contains(key), "a key on stdout: {output}");
+        assert!(!output.stderr.contains(key), "a key on stderr: {output}");
+        for (path, bytes) in sandbox.files() {
+            let found = bytes.windows(key.len()).any(|window| window == key.as_bytes());
+            assert!(!found, "a key in {}", path.display());
+        }
+    }
+}
+
+fn rested(output: &Output) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let rested = output.events("key_rested");
+    rested.iter().map(|event| (text(&event["key"]), text(&event["state"]))).collect()
+}
+
+#[test]
+fn a_key_at_fault_is_left_for_the_next_and_no_task_pays() {
+    for (bad, outcome, state) in [
+        (THROTTLED, "throttled", "resting"),
+        (REVOKED, "auth", "out"),
+        (SPENT, "quota", "spent"),
+        (OWING, "billing", "out"),
+    ] {
+        let sandbox = sandbox();
+        let keys = [bad, GOOD];
+        let output = call(&sandbox, &["-j", "1"], &keys).run().exits(0);
+        assert_eq!(sandbox.outcomes("1"), [outcome, "succeeded"], "{output}");
+        assert_eq!(sandbox.show("1")["failures"], 0, "{output}");
+        let [(label, now)] = &rested(&output)[..] else { panic!("one key rests: {output}") };
+        assert_eq!(now, state, "{output}");
+        let first = &sandbox.show("1")["attempt_log"][0];
+        assert_eq!(first["credential"].as_str(), Some(&**label), "the store names its label");
+        assert_eq!(
+            output.summary()["attempts"],
+            7,
+            "only the first attempt met the bad key: {output}"
+        );
+        assert_kept(&sandbox, &output, &keys);
+    }
+}
+
+#[test]
+fn what_an_agent_prints_is_masked() {
+    let sandbox = sandbox();
+    let output = call(&sandbox, &["-j", "2"], &[GOOD]).run().exits(0);
+    let log = sandbox.run(["logs", "1"]).exits(0).stdout;
+    assert!(log.starts_with("my key is ") && !log.contains(GOOD), "{log}");
+    assert_kept(&sandbox, &output, &[GOOD]);
+}
+
+#[test]
+fn without_any_key_left_the_run_ends_with_6_and_loses_nothing() {
+    let sandbox = sandbox();
+    let keys = [REVOKED, THROTTLED];
+    let output = call(&sandbox, &["-j", "1", "--no-wait-keys"], &keys).run().exits(6);
+    let exhausted = output.events("keys_exhausted");
+    assert_eq!(exhausted.len(), 1, "{output}");
+    let ready_in = exhausted[0]["ready_in_s"].as_f64().expect("the throttled key comes back");
+    assert!((3000.0..=3600.0).contains(&ready_in), "{output}");
+    let counts = sandbox.counts();
+    assert_eq!((counts.get("pending"), counts.get("failed")), (Some(&6), None));
+    assert_kept(&sandbox, &output, &keys);
+    // With a good key the next run does it all.
+    call(&sandbox, &[], &[GOOD]).run().exits(0);
+    assert_eq!(sandbox.counts().get("succeeded"), Some(&6));
+}
+
+#[test]
+fn list_shows_labels_and_no_secret() {
+    let sandbox = sandbox();
+    let call = |args: &[&str]| {
+        sandbox
+            .call(args.iter().copied())
+            .env("ANTHROPIC_API_KEY_1", GOOD)
+            .env("ANTHROPIC_API_KEY_2", REVOKED)
+            .env("ANTHROPIC_BASE_URL_2", "http://user:hunter2@127.0.0.1:1/v1?token=hunter2")
+            .env("OPENAI_API_KEY", "sk-proj-0123456789abcdef")
+            .run()
+            .exits(0)
+    };
+    let keys = call(&["keys", "list", "--json"]).json_lines();
+    let providers: Vec<_> =
+        keys.iter().map(|key| key["provider"].as_str().expect("text")).collect();
+    assert_eq!(providers, ["anthropic", "anthropic", "openai"]);
+    for output in [call(&["keys", "list"]), call(&["keys", "list", "--json"]), call(&["doctor"])] {
+        for secret in [GOOD, REVOKED, "sk-proj-0123456789abcdef", "hunter2"] {
+            assert!(!output.stdout.contains(secret) && !output.stderr.contains(secret), "{output}");
+        }
+    }
+    sandbox.run(["keys", "list"]).exits(0).says("no credentials");
+}
+
+#[test]
+fn a_file_of_keys_is_used_and_its_mistakes_are_named() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let sandbox = sandbox();
+    let text = format!("[[key]]\nprovider = \"anthropic\"\nlabel = \"mine\"\nkey = \"{GOOD}\"\n");
+    let path = sandbox.home().join("keys.toml");
+    fs::write(&path, &text).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    sandbox.write("agent-runner.toml", format!("keys = {:?}\n", path.display().to_string()));
+    sandbox.write("tasks.txt", "one\n");
+    let output = sandbox.run_fake(["tasks.txt"], "by-key").exits(0);
+    assert_eq!(sandbox.show("1")["attempt_log"][0]["credential"], "mine");
+    assert_kept(&sandbox, &output, &[GOOD]);
+    fs::write(&path, text.replace("label", "lable")).expect("a file");
+    let wrong = sandbox.run(["keys", "list"]).exits(3);
+    assert!(!wrong.stderr.contains(GOOD), "an error shows no secret: {wrong}");
+}
