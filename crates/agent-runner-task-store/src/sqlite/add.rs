@@ -14,21 +14,25 @@ use crate::{AddReport, NewTask, StoreError, TaskId, TaskSource, clock, content::
 impl Tx<'_> {
     pub(super) fn add(&mut self, tasks: Vec<NewTask>) -> Outcome<AddReport> {
         let named = tasks.iter().filter_map(|task| task.id.clone()).collect();
-        let mut adder = Adder::new(self, named)?;
-        let mut ids = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            ids.push(adder.push(self, task)?);
-        }
-        let report = adder.close(self)?;
-        Ok(AddReport { ids, ..report })
+        self.all_or_none(|tx| {
+            let mut adder = Adder::new(tx, named)?;
+            let mut ids = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                ids.push(adder.push(tx, task)?);
+            }
+            let report = adder.close(tx)?;
+            Ok(AddReport { ids, ..report })
+        })
     }
 
     pub(super) fn import(&mut self, tasks: TaskSource) -> Outcome<AddReport> {
-        let mut adder = Adder::new(self, HashSet::new())?;
-        for task in tasks {
-            adder.push(self, task.map_err(StoreError::Source)?)?;
-        }
-        adder.close(self)
+        self.all_or_none(|tx| {
+            let mut adder = Adder::new(tx, HashSet::new())?;
+            for task in tasks {
+                adder.push(tx, task.map_err(StoreError::Source)?)?;
+            }
+            adder.close(tx)
+        })
     }
 }
 

@@ -34,21 +34,21 @@ impl From<serde_json::Error> for Fault {
 }
 
 impl Fault {
-    /// The database's error once more, for the others whom it concerns.
-    pub(super) fn repeat(&self) -> rusqlite::Error {
-        match self {
-            Self::Sql(rusqlite::Error::SqliteFailure(error, message)) => {
-                rusqlite::Error::SqliteFailure(*error, message.clone())
-            }
-            _ => rusqlite::Error::InvalidQuery,
-        }
-    }
-
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Store(error) => error,
             Self::Sql(error) => translate(&error, path),
         }
+    }
+}
+
+/// The database's error once more, for the others whom it concerns.
+pub(super) fn repeat(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(error, message) => {
+            rusqlite::Error::SqliteFailure(*error, message.clone())
+        }
+        _ => rusqlite::Error::InvalidQuery,
     }
 }
 

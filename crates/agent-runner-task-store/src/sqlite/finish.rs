@@ -63,6 +63,7 @@ impl Tx<'_> {
 
     fn end(&mut self, fence: &Fence, held: Held, report: &Report) -> Outcome<TaskStatus> {
         let Held { spot, unmet, mut ledger, worker, started, .. } = held;
+        let json = serde_json::to_string(report)?;
         let next = ledger.settle(report.verdict, self.now);
         let (state, due, finished) = match next {
             Next::End(status) => (State::ended(status), 0, Some(self.now)),
@@ -76,7 +77,7 @@ impl Tx<'_> {
         self.run(
             "INSERT INTO attempt (seq, number, worker, started, finished, report)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            (spot.seq, fence.attempt, worker, started, self.now, serde_json::to_string(report)?),
+            (spot.seq, fence.attempt, worker, started, self.now, json),
         )?;
         self.moved(spot, state)?;
         if spot.marks.locks() {

@@ -72,8 +72,7 @@ pub struct SqliteStore {
     /// `None` when the store was opened for reading only.
     writer: Option<Writer>,
     reader: Reader,
-    /// The reader's first: the last connection to close tidies up, and only the writer's may.
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 impl SqliteStore {
@@ -107,14 +106,14 @@ impl SqliteStore {
         let no_thread = |source| StoreError::Io { path: path.to_owned(), source };
         let (reader, thread) = Reader::start(reader, path.to_owned()).map_err(no_thread)?;
         let clock = options.clock;
-        let mut store =
-            Self { path: path.to_owned(), clock, writer: None, reader, threads: vec![thread] };
+        let threads = Threads { reader: Some(thread), writer: None };
+        let mut store = Self { path: path.to_owned(), clock, writer: None, reader, threads };
         if let Some(conn) = writer {
             let (path, clock) = (store.path.clone(), Arc::clone(&store.clock));
             let (writer, thread) =
                 Writer::start(conn, path, clock, options.synchronous).map_err(no_thread)?;
             store.writer = Some(writer);
-            store.threads.push(thread);
+            store.threads.writer = Some(thread);
         }
         Ok(store)
     }
@@ -140,15 +139,20 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        // One after the other: the last connection to close tidies up, and only the writer's may.
+        // A thread that panicked has said so; there is nothing to add while dropping.
         self.reader.close();
+        self.threads.reader.take().map(JoinHandle::join);
         if let Some(writer) = &self.writer {
             writer.close();
         }
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so; there is nothing to add while dropping.
-            thread.join().ok();
-        }
+        self.threads.writer.take().map(JoinHandle::join);
     }
+}
+
+struct Threads {
+    reader: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for SqliteStore {

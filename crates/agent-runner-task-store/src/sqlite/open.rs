@@ -30,7 +30,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Outcome<Connection
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = connect(path, flags, options)?;
-    match version(&conn, path)? {
+    match glance(&conn, path)? {
         Version::Newest => {}
         Version::Empty | Version::Older(_) => migrate(&mut conn, path, options)?,
     }
@@ -49,7 +49,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Outcome<Connection
 pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Outcome<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = connect(path, flags, options)?;
-    match version(&conn, path)? {
+    match glance(&conn, path)? {
         Version::Newest => Ok(conn),
         Version::Empty => Err(StoreError::NotAStore { path: path.to_owned() }.into()),
         Version::Older(found) => {
@@ -78,6 +78,12 @@ enum Version {
     Empty,
     Older(i64),
     Newest,
+}
+
+/// What the file is, seen at one moment: somebody else may be making it.
+fn glance(conn: &Connection, path: &Path) -> Outcome<Version> {
+    let tx = conn.unchecked_transaction()?;
+    version(&tx, path)
 }
 
 /// What the file is; an error if it is not ours or from the future.

@@ -2,7 +2,10 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
-use super::{fault::Outcome, state::State};
+use super::{
+    fault::{Fault, Outcome, repeat},
+    state::State,
+};
 use crate::clock::Millis;
 
 /// What operations write with.
@@ -63,21 +66,36 @@ impl<'c> Tx<'c> {
         self.conn
     }
 
-    /// Runs one operation: all of it, or none.
+    /// Runs one operation of those that share the transaction.
+    ///
+    /// An operation refuses before it writes, or guards itself with [`Tx::all_or_none`]. When the
+    /// database fails in the middle of one, the transaction is lost for all.
     pub(super) fn part<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let done = work(self);
+        if let Err(Fault::Sql(error)) = &done {
+            self.lost = Some(repeat(error));
+        }
+        done
+    }
+
+    /// Undoes what an operation has written when it refuses.
+    ///
+    /// SQLite copies each page that changes under a savepoint, so that small operations do better
+    /// without.
+    pub(super) fn all_or_none<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Outcome<T>,
+    ) -> Outcome<T> {
         let before = self.deltas;
         self.run("SAVEPOINT part", [])?;
         let done = work(self);
-        if let Err(fault) = &done {
+        if let Err(Fault::Store(_)) = &done {
             self.deltas = before;
-            if self.conn.is_autocommit() {
-                // After a full disk and the like, SQLite has already undone everything.
-                self.lost = Some(fault.repeat());
-                return done;
-            }
             self.run("ROLLBACK TO part", [])?;
         }
-        self.run("RELEASE part", [])?;
+        if !matches!(done, Err(Fault::Sql(_))) {
+            self.run("RELEASE part", [])?;
+        }
         done
     }
 
@@ -87,11 +105,13 @@ impl<'c> Tx<'c> {
     }
 
     /// Writes the counters; the last thing before the commit.
-    pub(super) fn close(&mut self) -> Outcome<()> {
+    pub(super) fn close(&mut self) -> rusqlite::Result<()> {
         for state in State::ALL {
             let delta = std::mem::take(&mut self.deltas[state as usize]);
             if delta != 0 {
-                self.run("UPDATE counter SET tasks = tasks + ?2 WHERE state = ?1", (state, delta))?;
+                self.conn
+                    .prepare_cached("UPDATE counter SET tasks = tasks + ?2 WHERE state = ?1")?
+                    .execute((state, delta))?;
             }
         }
         Ok(())

@@ -190,6 +190,15 @@ impl Desk {
         let wanted = batch.iter().map(|job| job.durability()).max();
         self.set_durability(wanted.unwrap_or(Durability::Power))?;
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = self.fill(batch);
+        // After a full disk and the like, SQLite has rolled back by itself.
+        if done.is_err() && !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        done
+    }
+
+    fn fill(&self, batch: &mut VecDeque<Box<dyn Job>>) -> rusqlite::Result<()> {
         let mut tx = Tx::new(&self.conn, clock::now(&*self.clock));
         for job in batch {
             job.run(&mut tx, &self.path);
@@ -197,13 +206,8 @@ impl Desk {
                 return Err(error);
             }
         }
-        let closed = tx.close().map_err(|fault| fault.repeat());
-        let commit = || self.conn.prepare_cached("COMMIT")?.execute([]).map(drop);
-        let done = closed.and_then(|()| commit());
-        if done.is_err() && !self.conn.is_autocommit() {
-            self.conn.execute_batch("ROLLBACK")?;
-        }
-        done
+        tx.close()?;
+        self.conn.prepare_cached("COMMIT")?.execute([]).map(drop)
     }
 
     fn set_durability(&mut self, wanted: Durability) -> rusqlite::Result<()> {
