@@ -158,8 +158,7 @@ fn a_store_can_be_named_or_be_in_memory() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let sandbox = sandbox();
-    let tasks: String = (0..3_000).map(|n| format!("task number {n}\n")).collect();
-    sandbox.write("tasks.txt", tasks);
+    sandbox.write_tasks(4_000);
     sandbox.run(["import", "tasks.txt"]).exits(0);
     for command in ["list", "list --json", "list --plain", "export", "export --format yaml"] {
         let line = format!("agent-runner {command} | head -n 1; echo ${{PIPESTATUS[0]}}");

@@ -1,5 +1,6 @@
-//! Every exit code that the table promises, provoked. 130 and 143 are in `signals`; 1 and 7 need a
-//! bug and a second machine.
+//! Every exit code that the table promises, provoked. 130 and 143 are in `signals`; 1 needs a bug.
+
+use std::time::Duration;
 
 use crate::sandbox;
 
@@ -67,6 +68,21 @@ fn no_key_is_6() {
     assert_eq!(refused.events("keys_exhausted").len(), 1, "{refused}");
     assert_eq!(sandbox.outcomes("1"), ["auth"]);
     assert_eq!(sandbox.show("1")["failures"], 0, "a refused key is not the task's failure");
+}
+
+#[test]
+fn a_store_in_use_on_another_host_is_7() {
+    let sandbox = sandbox();
+    sandbox.write("tasks.txt", "one\n");
+    let run = sandbox.call_fake(["tasks.txt"], "gate").start();
+    sandbox.wait_for("1.1.begun");
+    let store = rusqlite::Connection::open(sandbox.path(".agent-runner/store.db"));
+    let store = store.expect("the store is SQLite");
+    store.busy_timeout(Duration::from_secs(10)).expect("it can wait");
+    store.execute("UPDATE worker SET host = 'elsewhere'", ()).expect("the host can be changed");
+    sandbox.run_fake([""; 0], "gate").exits(7).says("on host elsewhere").says("hint:");
+    sandbox.write("open", "");
+    run.wait().exits(0);
 }
 
 #[test]

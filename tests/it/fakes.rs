@@ -17,6 +17,21 @@ fn each_fake_agent_leads_to_what_the_table_says() {
     });
 }
 
+#[test]
+fn fake_agents_side_by_side_do_not_disturb_each_other() {
+    let fakes: Vec<_> = FAKES.iter().filter(|fake| fake.flags.is_empty()).collect();
+    let sandbox = sandbox();
+    let verbs: Vec<_> = fakes.iter().map(|fake| fake.verb).collect();
+    sandbox.write("tasks.txt", verbs.join("\n"));
+    sandbox.run_fake(["tasks.txt", "-j", "4"], "prompt").exits(100);
+    for (fake, id) in fakes.iter().zip(1..) {
+        let id = id.to_string();
+        assert_eq!(sandbox.outcomes(&id), fake.outcomes, "{fake:?}");
+        let log = sandbox.run(["logs", &id]).exits(0).stdout;
+        assert!(log.contains(fake.log), "{fake:?}");
+    }
+}
+
 fn check(fake: &Fake) {
     let sandbox = sandbox();
     sandbox.write("tasks.txt", "do it\n");

@@ -11,8 +11,7 @@ const SPENT: &str = "sk-ant-api03-0123456789-spent";
 const OWING: &str = "sk-ant-api03-0123456789-owing";
 
 fn call(sandbox: &Sandbox, flags: &[&str], keys: &[&str]) -> Call {
-    let tasks: String = (1..=6).map(|n| format!("task {n}\n")).collect();
-    sandbox.write("tasks.txt", tasks);
+    sandbox.write_tasks(6);
     let flags = ["tasks.txt"].iter().chain(flags).copied();
     let call = sandbox.call_fake(flags, "by-key");
     keys.iter()

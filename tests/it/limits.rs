@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use agent_runner_tests::Sandbox;
+use serde_json::json;
 
 use crate::sandbox;
 
@@ -127,19 +128,19 @@ fn a_task_may_bring_its_own_limits_command_and_check() {
 fn what_a_task_needs_comes_first_and_a_lock_is_never_shared() {
     let sandbox = sandbox();
     let line = "test ! -e busy && touch busy && sleep 0.02 && rm busy && echo $AGENT_RUNNER_TASK_ID >> order";
-    let mut backlog = String::from("[");
-    for n in 1..=8 {
-        backlog += &format!(
-            r#"{{"id": "t{n}", "command": "{line}", "locks": ["one"], "depends_on": [{}], "max_attempts": 1}},"#,
-            if n == 8 {
-                String::new()
-            } else {
-                format!("\"t{}\"", if n % 2 == 1 { 8 } else { n - 1 })
-            }
-        );
-    }
-    backlog.pop();
-    sandbox.write("tasks.json", backlog + "]");
+    let needs = |n: u32| match n {
+        8 => vec![],
+        _ if n.is_multiple_of(2) => vec![format!("t{}", n - 1)],
+        _ => vec!["t8".to_owned()],
+    };
+    let task = |n| {
+        json!({
+            "id": format!("t{n}"), "command": line, "locks": ["one"], "depends_on": needs(n),
+            "max_attempts": 1,
+        })
+    };
+    let backlog: Vec<_> = (1..=8).map(task).collect();
+    sandbox.write("tasks.json", json!(backlog).to_string());
     sandbox.run(["run", "tasks.json", "-j", "8"]).exits(0);
     let order = sandbox.read("order");
     let at = |id: &str| order.lines().position(|line| line == id).expect("it ran");

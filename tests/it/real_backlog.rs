@@ -64,7 +64,7 @@ fn is_broken(part: u64) -> bool {
     part % 37 == 11
 }
 
-fn attempts(part: u64) -> u64 {
+fn attempts(part: u64) -> u8 {
     match part {
         _ if is_broken(part) => 3,
         _ if part % 21 == 5 => 2,
@@ -98,7 +98,7 @@ fn check_counts(sandbox: &Sandbox, output: &Output) {
     assert_eq!(summary["counts"], sandbox.status()["counts"], "the summary and the store");
     assert_eq!(summary["succeeded"], PARTS - broken);
     assert_eq!(summary["failed"], broken);
-    assert_eq!(summary["attempts"], (1..=PARTS).map(attempts).sum::<u64>());
+    assert_eq!(summary["attempts"], (1..=PARTS).map(|part| u64::from(attempts(part))).sum::<u64>());
     assert_eq!(output.events("run_started").len(), 1);
 }
 
@@ -117,7 +117,7 @@ fn check_tasks(sandbox: &Sandbox, tasks: &[Value], output: &Output) {
         assert_eq!(task["status"], status, "{task}");
         assert_eq!(task["attempts"], attempts(part), "{task}");
         let last = if is_broken(part) { "task_failed" } else { "succeeded" };
-        let mut outcomes = vec!["task_failed"; attempts(part) as usize - 1];
+        let mut outcomes = vec!["task_failed"; usize::from(attempts(part)) - 1];
         outcomes.push(last);
         assert_eq!(ends[&text(&task["id"])], outcomes, "the events of {task}");
         if part % 21 == 5 || is_broken(part) {
@@ -191,9 +191,9 @@ fn the_example_does_what_its_page_says() {
     let steps = steps(&sandbox.read("README.md"));
     assert!(steps.len() > 10, "the page has commands");
     // One shell for all of them, since one of them is `cd`.
-    let script: String =
-        steps.iter().map(|(command, _)| format!("{command}\necho '%%%'\n")).collect();
-    let output = sandbox.shell(&format!("set -e\n{script}")).exits(0);
+    let commands: Vec<_> =
+        steps.iter().map(|(command, _)| format!("{command}\necho '%%%'")).collect();
+    let output = sandbox.shell(&format!("set -e\n{}", commands.join("\n"))).exits(0);
     let mut printed = output.stdout.split("%%%\n");
     for (command, expected) in &steps {
         let printed = printed.next().expect("each command ends with the mark");

@@ -7,11 +7,6 @@ use serde_json::Value;
 
 use crate::sandbox;
 
-fn backlog(sandbox: &Sandbox, tasks: u32) {
-    let lines: String = (1..=tasks).map(|n| format!("task {n}\n")).collect();
-    sandbox.write("tasks.txt", lines);
-}
-
 /// Each line says which attempt did what, so that work that is done twice is seen.
 const WORK: &str = "echo $AGENT_RUNNER_TASK_ID >> done.log";
 
@@ -25,7 +20,7 @@ fn done(sandbox: &Sandbox) -> Vec<u32> {
 #[test]
 fn a_second_run_has_nothing_to_do() {
     let sandbox = sandbox();
-    backlog(&sandbox, 20);
+    sandbox.write_tasks(20);
     let args = ["run", "--json", "tasks.txt", "--shell", "--", WORK];
     sandbox.run(args).exits(0);
     let before = sandbox.list();
@@ -38,7 +33,7 @@ fn a_second_run_has_nothing_to_do() {
 #[test]
 fn a_killed_run_is_continued() {
     let sandbox = sandbox();
-    backlog(&sandbox, 6);
+    sandbox.write_tasks(6);
     let mut first = sandbox.call_fake(["tasks.txt", "-j", "2"], "gate").start();
     sandbox.wait_for("1.1.begun");
     sandbox.wait_for("2.1.begun");
@@ -59,7 +54,7 @@ fn a_killed_run_is_continued() {
 #[test]
 fn two_runs_at_once_share_the_work() {
     let sandbox = sandbox();
-    backlog(&sandbox, 4);
+    sandbox.write_tasks(4);
     let first = sandbox.call_fake(["tasks.txt", "-j", "2"], "gate").start();
     sandbox.wait_for("1.1.begun");
     sandbox.wait_for("2.1.begun");
@@ -84,7 +79,7 @@ fn run(running: &Value) -> String {
 #[test]
 fn status_is_live() {
     let sandbox = sandbox();
-    backlog(&sandbox, 3);
+    sandbox.write_tasks(3);
     let mut run = sandbox.call_fake(["tasks.txt", "-j", "1"], "gate").start();
     sandbox.wait_for("1.1.begun");
     let status = sandbox.status();

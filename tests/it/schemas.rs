@@ -28,6 +28,13 @@ impl Schema {
     }
 
     #[track_caller]
+    fn holds_all(&self, values: &[Value]) {
+        for value in values {
+            self.holds(value);
+        }
+    }
+
+    #[track_caller]
     fn holds(&self, value: &Value) {
         let errors: Vec<_> = self
             .validator
@@ -78,13 +85,13 @@ fn outputs_of_the_commands() {
     check_tasks(&sandbox);
     let run = json(&["run", "--retry-delay", "1ms", "--", "fake-agent", "{{prompt}}"]).exits(100);
     let event = Schema::new("event");
-    run.json_lines().iter().for_each(|line| event.holds(line));
+    event.holds_all(&run.json_lines());
     check_tasks(&sandbox);
     Schema::new("change").holds(&json(&["retry", "bad"]).exits(0).json());
-    json(&["doctor"]).json_lines().iter().for_each(|line| Schema::new("doctor").holds(line));
+    Schema::new("doctor").holds_all(&json(&["doctor"]).json_lines());
     let keys = json(&["keys", "list"]).exits(0).json_lines();
     assert_eq!(keys.len(), 1);
-    keys.iter().for_each(|line| Schema::new("key").holds(line));
+    Schema::new("key").holds_all(&keys);
     let exported = json(&["export", "--format", "json"]).exits(0).json();
     assert_eq!(exported.as_array().map(Vec::len), Some(6), "{exported}");
     Schema::new("backlog").holds(&exported);
@@ -112,7 +119,7 @@ fn a_running_task_its_lock_and_the_file_it_is_given() {
     check_tasks(&sandbox);
     let locks = sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
     assert_eq!(locks.len(), 1);
-    locks.iter().for_each(|lock| Schema::new("lock").holds(lock));
+    Schema::new("lock").holds_all(&locks);
     let file = sandbox.read(".agent-runner/logs/1/1.task.json");
     Schema::new("task").holds(&serde_json::from_str(&file).expect("JSON"));
     let cleaned = sandbox.run(["locks", "clean", "--json"]).exits(0).json();
@@ -121,7 +128,7 @@ fn a_running_task_its_lock_and_the_file_it_is_given() {
     run.signal(Signal::KILL);
     run.wait();
     let died = sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
-    died.iter().for_each(|lock| Schema::new("lock").holds(lock));
+    Schema::new("lock").holds_all(&died);
     Schema::new("locks-clean").holds(&sandbox.run(["locks", "clean", "--json"]).exits(0).json());
 }
 
@@ -179,8 +186,7 @@ fn keys_rest() -> Vec<Value> {
 
 fn workers_are_given_up() -> Vec<Value> {
     let sandbox = sandbox();
-    let tasks: String = (0..40).map(|n| format!("task {n}\n")).collect();
-    sandbox.write("tasks.txt", tasks);
+    sandbox.write_tasks(40);
     sandbox.run_fake(["tasks.txt", "-j", "1"], "crash").exits(5).json_lines()
 }
 

@@ -74,15 +74,23 @@ impl Sandbox {
         let path = self.path(name);
         let folder = path.parent().expect("a file is in a folder");
         fs::create_dir_all(folder).expect("the folder can be made");
-        fs::write(&path, text).unwrap_or_else(|error| panic!("could not write {path:?}: {error}"));
+        fs::write(&path, text)
+            .unwrap_or_else(|error| panic!("could not write '{}': {error}", path.display()));
         path
+    }
+
+    /// Writes `tasks.txt` with so many lines: `task 1` and so on.
+    pub fn write_tasks(&self, count: usize) -> PathBuf {
+        let lines: Vec<_> = (1..=count).map(|number| format!("task {number}")).collect();
+        self.write("tasks.txt", lines.join("\n"))
     }
 
     /// Reads a file of the project; what is not UTF-8 is replaced.
     pub fn read(&self, name: impl AsRef<Path>) -> String {
         let path = self.path(name);
         let bytes = fs::read(&path);
-        let bytes = bytes.unwrap_or_else(|error| panic!("could not read {path:?}: {error}"));
+        let bytes =
+            bytes.unwrap_or_else(|error| panic!("could not read '{}': {error}", path.display()));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
