@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Child, SpawnError, output::Secrets};
+use crate::{Child, ProcessIdentity, SpawnError, mark::Mark, output::Secrets, sys};
 
 /// A program to run as one attempt: with its own process group, log and time limits.
 ///
@@ -50,6 +50,7 @@ pub struct Command {
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) grace: Duration,
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Command {
@@ -71,6 +72,7 @@ impl Command {
             timeout: None,
             idle_timeout: None,
             grace: Duration::from_secs(5),
+            mark: None,
         }
     }
 
@@ -178,6 +180,17 @@ impl Command {
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
+    }
+
+    /// Who the child will be: its mark, with 0 for the number that it does not have yet.
+    ///
+    /// Kept where the next run finds it before the child is started, it lets [`end_orphan`] find
+    /// one that was started by a runner which died before it could keep [`Child::identity`]. A
+    /// clone that is made from here on is of the same attempt.
+    ///
+    /// [`end_orphan`]: crate::end_orphan
+    pub fn identity(&mut self) -> ProcessIdentity {
+        sys::unstarted(self.mark.get_or_insert_with(Mark::next).clone())
     }
 
     /// Starts the program.

@@ -37,7 +37,8 @@ impl ProcessIdentity {
         Self { pid, start_time, boot_id: boot_id.to_owned(), mark }
     }
 
-    /// The number of the process, and of the process group that it leads.
+    /// The number of the process, and of the process group that it leads. 0 before it is started:
+    /// then only its mark names it.
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -98,8 +99,8 @@ pub struct ParseIdentityError {
 fn parse(text: &str) -> Option<ProcessIdentity> {
     let mut words = text.split(' ');
     let mut field = |name: &str| words.next()?.strip_prefix(name)?.strip_prefix('=');
-    let pid = field("pid")?.parse().ok().filter(|&pid| pid > 0 && i32::try_from(pid).is_ok())?;
-    let start_time = field("start")?.parse().ok()?;
+    let pid: u32 = field("pid")?.parse().ok().filter(|&pid| i32::try_from(pid).is_ok())?;
+    let start_time = field("start")?.parse().ok().filter(|&start| pid > 0 || start == 0)?;
     let boot_id = field("boot")?;
     let mark = field("mark")?.parse().ok()?;
     let is_boot_id = boot_id.len() == 32 && boot_id.bytes().all(|b| b.is_ascii_hexdigit());
@@ -116,8 +117,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_brings_back_the_same_identity(
-            pid in 1..=4_194_304_u32,
-            start in any::<u64>(),
+            (pid, start) in prop_oneof![Just((0, 0)), (1..=4_194_304_u32, any::<u64>())],
             boot in "[0-9a-f]{32}",
             mark in "[0-9a-f]{16}-[1-9][0-9]{0,9}",
         ) {

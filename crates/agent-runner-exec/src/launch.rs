@@ -38,7 +38,7 @@ pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
         Stdin::Null => None,
         Stdin::Bytes(bytes) => Some(bytes),
     };
-    let mark = Mark::next();
+    let mark = command.mark.take().unwrap_or_else(Mark::next);
     let mut registration = Registration::new(mark.clone());
     let built = build(&command, &program, &mark);
     let Spawned { leader, pipes, feed } = sys::spawn(built, command.merge_output, stdin)

@@ -288,6 +288,11 @@ pub(crate) fn identity(leader: &Leader, mark: Mark) -> ProcessIdentity {
     ProcessIdentity::new(leader.id(), start_time, procfs::boot_id(), mark)
 }
 
+/// Who a child will be.
+pub(crate) fn unstarted(mark: Mark) -> ProcessIdentity {
+    ProcessIdentity::new(0, 0, procfs::boot_id(), mark)
+}
+
 /// Whether we may execute this file.
 pub(crate) fn is_executable(path: &Path) -> bool {
     access(path, Access::EXEC_OK).is_ok() && fs::metadata(path).is_ok_and(|file| file.is_file())

@@ -17,12 +17,12 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::portable::{
     Feed, Leader, Pipes, Registration, Spawned, Sweep, adopt_orphans, end_orphan, identity,
-    is_executable, spawn,
+    is_executable, spawn, unstarted,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
     adopt::{Registration, adopt_orphans},
-    linux::{Feed, Leader, Pipes, Spawned, identity, is_executable, spawn},
+    linux::{Feed, Leader, Pipes, Spawned, identity, is_executable, spawn, unstarted},
     orphan::end_orphan,
     sweep::Sweep,
 };

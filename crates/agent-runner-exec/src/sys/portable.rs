@@ -235,6 +235,10 @@ pub(crate) fn identity(leader: &Leader, mark: Mark) -> ProcessIdentity {
     ProcessIdentity::new(leader.id, 0, &"0".repeat(32), mark)
 }
 
+pub(crate) fn unstarted(mark: Mark) -> ProcessIdentity {
+    ProcessIdentity::new(0, 0, &"0".repeat(32), mark)
+}
+
 #[cfg(unix)]
 pub(crate) fn is_executable(path: &Path) -> bool {
     use rustix::fs::{Access, access};

@@ -67,6 +67,21 @@ async fn what_the_leader_left_behind_is_found_by_its_mark() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_child_that_was_named_before_its_start_is_found() -> TestResult {
+    let yard = Yard::new();
+    let mut command = yard.sh("echo > ready; sleep 300");
+    let identity: ProcessIdentity = command.identity().to_string().parse()?;
+    assert_eq!(end_orphan(&identity, LONG).await, Ended::Gone);
+    let child = command.spawn()?;
+    assert_eq!((identity.pid(), identity.boot_id()), (0, child.identity().boot_id()));
+    yard.ready().await;
+    assert!(matches!(end_orphan(&identity, LONG).await, Ended::Killed(1..)));
+    assert!(wait(child).await.signal.is_some());
+    yard.assert_empty();
+    Ok(())
+}
+
+#[tokio::test]
 async fn another_process_of_the_same_number_is_left_alone() -> TestResult {
     let identity = wait_and_tell().await?;
     let mut other = process::Command::new("sleep").arg("300").spawn()?;

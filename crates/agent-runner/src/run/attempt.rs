@@ -238,10 +238,13 @@ impl Attempts {
     /// Runs a command to its end, or to the end that somebody asked for.
     async fn watch(
         &self,
-        command: Command,
+        mut command: Command,
         job: &Job,
         context: &Context,
     ) -> Result<(Exit, Option<Order>), Ended> {
+        // Before it is there, in case that this process is killed while it starts. A lock that
+        // cannot be written is told once.
+        drop(job.note(&command.identity().to_string()));
         let child = command.spawn().map_err(|error| not_started(&error))?;
         if let Err(error) = job.note(&child.identity().to_string()) {
             self.reporter
