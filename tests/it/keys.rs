@@ -127,7 +127,7 @@ fn a_file_of_keys_is_used_and_its_mistakes_are_named() {
     let output = sandbox.run_fake(["tasks.txt"], "by-key").exits(0);
     assert_eq!(sandbox.show("1")["attempt_log"][0]["credential"], "mine");
     assert_kept(&sandbox, &output, &[GOOD]);
-    fs::write(&path, text.replace("label", "lable")).expect("a file");
+    fs::write(&path, text.replace("label", "labels")).expect("a file");
     let wrong = sandbox.run(["keys", "list"]).exits(3);
     assert!(!wrong.stderr.contains(GOOD), "an error shows no secret: {wrong}");
 }
