@@ -2,6 +2,9 @@
 #![cfg(unix)]
 
 mod agent_input;
+mod chaos;
+mod chaos_agent;
+mod chaos_kills;
 mod commands;
 mod dry_run;
 mod exit_codes;
