@@ -31,7 +31,9 @@ pub(super) fn write(field: Field, value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    if read(field, &text) == *value { text } else { value.to_string() }
+    // A blank cell is a field left out.
+    let says_it = !text.trim().is_empty() && read(field, &text) == *value;
+    if says_it { text } else { value.to_string() }
 }
 
 /// `a;b c;d`, or `a b` where there is no semicolon, or a list as JSON.

@@ -11,7 +11,7 @@ use super::{
     BacklogError, BacklogErrorKind, BacklogErrors, Format, csv, error::Problem, field::Draft,
     input, json, lines, markdown, record::Assembler, toml, yaml,
 };
-use crate::NewTask;
+use crate::{NewTask, TaskId};
 
 /// Opens a file, in the format that its extension names unless `format` does.
 ///
@@ -63,6 +63,7 @@ pub fn read<'a>(name: &str, format: Format, input: impl BufRead + Send + 'a) -> 
         drafts: Some(drafts),
         assembler: Assembler::new(Some(name)),
         is_empty: true,
+        done: Vec::new(),
     }
 }
 
@@ -103,6 +104,7 @@ pub struct Reader<'a> {
     drafts: Option<Drafts<'a>>,
     assembler: Assembler,
     is_empty: bool,
+    done: Vec<TaskId>,
 }
 
 type Drafts<'a> = Box<dyn Iterator<Item = Result<Draft, Problem>> + Send + 'a>;
@@ -111,6 +113,13 @@ impl Reader<'_> {
     /// The format that is read.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// The ids of the tasks that were left out so far because they are ticked off.
+    ///
+    /// Others may depend on them, also in a store that has never seen them.
+    pub fn done(&self) -> &[TaskId] {
+        &self.done
     }
 
     fn next_task(&mut self) -> Option<Result<NewTask, Problem>> {
@@ -126,6 +135,7 @@ impl Reader<'_> {
             if !is_done {
                 return Some(task);
             }
+            self.done.extend(task.ok().and_then(|task| task.id));
         }
     }
 }

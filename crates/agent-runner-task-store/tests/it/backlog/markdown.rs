@@ -1,8 +1,8 @@
 //! Checklists, and ticking off what is done.
 
 use agent_runner_task_store::{
-    NewTask,
-    backlog::{Format, tick},
+    NewTask, TaskId,
+    backlog::{self, Format, tick},
 };
 
 use super::{prompts, tasks};
@@ -85,4 +85,13 @@ fn the_text_of_an_item_stands_alone() {
 #[test]
 fn a_backlog_whose_tasks_are_all_done_is_fine() {
     assert_eq!(tasks(Format::Markdown, "- [x] done\n"), []);
+}
+
+#[test]
+fn what_is_ticked_is_told_to_those_who_depend_on_it() {
+    let text = "- [x] a {#a}\n- [ ] c {#c depends_on=\"a b\"}\n- [x] b {#b}\n- [x] no id\n";
+    let mut reader = backlog::read("tasks.md", Format::Markdown, text.as_bytes());
+    assert_eq!(reader.by_ref().filter_map(Result::ok).count(), 1);
+    let done: Vec<_> = reader.done().iter().map(TaskId::as_str).collect();
+    assert_eq!(done, ["a", "b"]);
 }
