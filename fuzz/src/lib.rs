@@ -1,9 +1,11 @@
 //! What must hold for any bytes, for the targets in `fuzz_targets/`.
 //!
-//! `cargo xtask fuzz [--secs N] [TARGET]` runs them. By hand, from the root of the repository:
+//! `cargo xtask fuzz [--secs N] [TARGET]` runs them. By hand, from the root of the repository
+//! (what is found on the way goes into the first folder, which git ignores):
 //!
 //! ```sh
-//! cargo +nightly fuzz run backlog_yaml fuzz/seeds/backlog_yaml -- -max_total_time=60
+//! mkdir -p fuzz/corpus/tick
+//! cargo +nightly fuzz run tick fuzz/corpus/tick fuzz/seeds/tick -- -max_total_time=60
 //! ```
 
 use std::time::SystemTime;
