@@ -190,8 +190,11 @@ impl Sandbox {
 
     fn with_tasks(count: usize) -> Result<Self> {
         let sandbox = Self::new()?;
-        let lines: String = (0..count).map(|n| format!("task number {n}\n")).collect();
-        fs::write(sandbox.path().join("tasks.txt"), lines)?;
+        let mut lines = fs::File::create(sandbox.path().join("tasks.txt")).map(BufWriter::new)?;
+        for n in 0..count {
+            writeln!(lines, "task number {n}")?;
+        }
+        lines.into_inner()?;
         sandbox.run(&["import", "tasks.txt"])?;
         Ok(sandbox)
     }

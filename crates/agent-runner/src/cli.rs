@@ -141,9 +141,6 @@ pub enum Command {
     Man,
     /// Explain a command or a topic: exit-codes, environment, formats, templates
     Help(Help),
-    /// An agent for the demo and the tests.
-    #[command(name = "__agent", hide = true)]
-    Agent(DemoAgent),
 }
 
 /// `run`.
@@ -405,13 +402,6 @@ pub struct Completions {
 pub struct Help {
     /// A command, or exit-codes, environment, formats, templates
     pub topic: Vec<String>,
-}
-
-/// `__agent`.
-#[derive(Debug, Args)]
-pub struct DemoAgent {
-    /// What it does, see `demo::agent`.
-    pub script: String,
 }
 
 fn parse_speed(text: &str) -> Result<f64, String> {

@@ -72,6 +72,8 @@ impl fmt::Display for Error {
     }
 }
 
+impl StdError for Error {}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let (exit, hint) = match &error {

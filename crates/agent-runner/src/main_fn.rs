@@ -16,10 +16,12 @@ use crate::{
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Some(Command::Agent(agent)) = &cli.command {
-        return demo::agent(&agent.script);
+    // The demo's agents are this program again. That is nobody's command line, and not in its help.
+    let mut words = env::args().skip(1);
+    if let (Some("__agent"), Some(script)) = (words.next().as_deref(), words.next()) {
+        return demo::agent(&script);
     }
+    let cli = Cli::parse();
     let ui = Ui::new(&cli.global);
     match act(cli, ui.clone()) {
         Ok(exit) => exit.into(),
@@ -68,6 +70,5 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit> {
         Some(Command::Completions(args)) => Ok(commands::completions(&args)),
         Some(Command::Man) => commands::man(),
         Some(Command::Help(args)) => commands::help(&ui, &args),
-        Some(Command::Agent(_)) => unreachable!("handled before anything else is set up"),
     }
 }

@@ -1,5 +1,7 @@
 //! Tasks, attempts and counts as scripts see them. `docs/schemas/` describes each.
 
+use std::collections::BTreeMap;
+
 use agent_runner_task_store::{
     Attempt, CommandLine, Counts, RunningTask, Task, TaskId, TaskStatus, Verdict,
 };
@@ -83,6 +85,7 @@ pub struct AttemptView<'a> {
     duration_s: Option<f64>,
     log: Option<&'a str>,
     credential: Option<&'a str>,
+    details: Option<&'a BTreeMap<String, Value>>,
 }
 
 impl<'a> From<&'a Attempt> for AttemptView<'a> {
@@ -104,6 +107,7 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
             duration_s: report.map(|r| r.duration.as_secs_f64()),
             log: report.and_then(|r| r.log.as_deref()),
             credential: report.and_then(|r| r.credential.as_deref()),
+            details: report.map(|r| &r.details),
         }
     }
 }

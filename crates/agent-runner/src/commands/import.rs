@@ -6,8 +6,8 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    Imported as Counted, NewTask, StoreError, TaskSource, TaskStore,
-    backlog::{self, BacklogError, BacklogErrors, Format, Reader},
+    AddReport, Imported as Counted, NewTask, StoreError, TaskStore,
+    backlog::{self, BacklogError, BacklogErrorKind, BacklogErrors, Format, Reader},
 };
 use serde_json::json;
 
@@ -26,15 +26,33 @@ use crate::{
 pub struct Imported {
     /// How many tasks are new, changed, as before.
     pub counted: Counted,
+    /// The backlogs without a task.
+    pub empty: Vec<PathBuf>,
     /// The Markdown files among the backlogs, whose boxes can be ticked.
     pub checklists: Vec<Checklist>,
+}
+
+impl Imported {
+    /// An empty backlog is nothing wrong, but seldom what is meant.
+    pub fn warn_of_empty(&self, ui: &Ui) {
+        for path in &self.empty {
+            ui.warn(format_args!("there is no task in '{}'", path.display()));
+        }
+    }
+
+    fn count(&mut self, more: Counted) {
+        self.counted.added += more.added;
+        self.counted.updated += more.updated;
+        self.counted.unchanged += more.unchanged;
+    }
 }
 
 /// Adds the tasks of the files.
 pub async fn import(ui: &Ui, project: &Project, args: &Import) -> Result<Exit> {
     let store = project.open_store()?;
-    let counted = import_backlogs(&*store, &args.backlogs, args.format.as_deref()).await?.counted;
-    let Counted { added, updated, unchanged } = counted;
+    let imported = import_backlogs(&*store, &args.backlogs, args.format.as_deref()).await?;
+    imported.warn_of_empty(ui);
+    let Counted { added, updated, unchanged } = imported.counted;
     if ui.json {
         ui.data(json!({ "added": added, "updated": updated, "unchanged": unchanged }))
             .map_err(unwritten)?;
@@ -53,19 +71,32 @@ pub async fn import_backlogs(
     let format = format.map(parse_format).transpose()?;
     let mut all = Imported::default();
     for path in backlogs {
-        let reader = open(path, format)?;
-        let counted = if reader.format() == Format::Markdown && path != Path::new("-") {
-            let (counted, checklist) = add_checklist(store, path, reader).await?;
-            all.checklists.push(checklist);
-            counted
-        } else {
-            store.import(source(reader)).await.map_err(|error| explain(error, path, format))?
-        };
-        all.counted.added += counted.added;
-        all.counted.updated += counted.updated;
-        all.counted.unchanged += counted.unchanged;
+        match import_one(store, path, format, &mut all.checklists).await {
+            Ok(counted) => all.count(counted),
+            Err(StoreError::Source(error)) if is_empty(&*error) => all.empty.push(path.clone()),
+            Err(error) => return Err(explain(error, path, format)),
+        }
     }
     Ok(all)
+}
+
+/// A checklist is added with the ids of its boxes known, so that they can be ticked.
+async fn import_one(
+    store: &dyn TaskStore,
+    path: &Path,
+    format: Option<Format>,
+    checklists: &mut Vec<Checklist>,
+) -> Result<Counted, StoreError> {
+    let reader = open(path, format).map_err(|error| StoreError::Source(Box::new(error)))?;
+    if reader.format() != Format::Markdown || path == Path::new("-") {
+        return store.import(Box::new(reader.map(|task| task.map_err(Into::into)))).await;
+    }
+    let tasks: Vec<_> =
+        reader.collect::<Result<_, _>>().map_err(|error| StoreError::Source(Box::new(error)))?;
+    let names: Vec<_> = tasks.iter().map(Checklist::name_of).collect();
+    let AddReport { ids, added, updated, unchanged } = store.add(tasks).await?;
+    checklists.push(Checklist::new(path.to_owned(), names.into_iter().zip(ids).collect()));
+    Ok(Counted { added, updated, unchanged })
 }
 
 /// The tasks of backlogs, without a store.
@@ -90,23 +121,6 @@ pub fn parse_format(name: &str) -> Result<Format> {
     })
 }
 
-/// A checklist is added with the ids of its boxes known, so that they can be ticked.
-async fn add_checklist(
-    store: &dyn TaskStore,
-    path: &Path,
-    reader: Reader<'_>,
-) -> Result<(Counted, Checklist)> {
-    let tasks: Vec<_> = reader
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(&error, path, Some(Format::Markdown)))?;
-    let names: Vec<_> = tasks.iter().map(Checklist::name_of).collect();
-    let report = store.add(tasks).await?;
-    let boxes = names.into_iter().zip(report.ids).collect();
-    let counted =
-        Counted { added: report.added, updated: report.updated, unchanged: report.unchanged };
-    Ok((counted, Checklist::new(path.to_owned(), boxes)))
-}
-
 fn open(path: &Path, format: Option<Format>) -> Result<Reader<'static>> {
     if path != Path::new("-") {
         return backlog::open(path, format).map_err(|error| one(&error));
@@ -124,15 +138,19 @@ fn open(path: &Path, format: Option<Format>) -> Result<Reader<'static>> {
     Ok(backlog::read("stdin", format, input))
 }
 
-fn source(reader: Reader<'static>) -> TaskSource {
-    Box::new(reader.map(|task| task.map_err(Into::into)))
+fn is_empty(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<BacklogError>();
+    error.is_some_and(|error| matches!(error.kind(), BacklogErrorKind::Empty))
 }
 
 fn explain(error: StoreError, path: &Path, format: Option<Format>) -> Error {
     match error {
         StoreError::Source(source) => match source.downcast::<BacklogError>() {
             Ok(error) => wrong(&error, path, format),
-            Err(other) => Error::message(Exit::Invalid, other),
+            Err(source) => match source.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(other) => Error::message(Exit::Invalid, other),
+            },
         },
         other => other.into(),
     }

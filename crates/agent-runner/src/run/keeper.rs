@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use agent_runner_lock::{Acquire, LockDir};
-use agent_runner_task_store::{Beat, RunningTask, StoreError, TaskStore};
+use agent_runner_task_store::{Beat, RunningTask, StoreError, TaskId, TaskStore};
 
 use super::{claims::Claims, leftovers};
 use crate::{
@@ -78,7 +78,9 @@ impl Rescuer {
 
     /// Looks once.
     pub(super) async fn look(&self) -> Result<()> {
-        self.store.rescue_expired(EXPIRED_AT_ONCE).await?;
+        for id in self.store.rescue_expired(EXPIRED_AT_ONCE).await? {
+            self.tell_expired(&id).await?;
+        }
         let mut runs: BTreeMap<String, Vec<RunningTask>> = BTreeMap::new();
         for task in self.store.running().await? {
             if task.worker.run != self.run && task.worker.host == self.host {
@@ -87,6 +89,19 @@ impl Rescuer {
         }
         for (run, tasks) in runs {
             self.look_at(&run, tasks).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_expired(&self, id: &TaskId) -> Result<()> {
+        if let Some(task) = self.store.get(id).await? {
+            self.reporter.tell(&Event::TaskRescued {
+                task: task.id,
+                attempt: task.attempt,
+                holder: "a runner that has not extended its claim".into(),
+                status: task.status,
+                ended_processes: 0,
+            });
         }
         Ok(())
     }

@@ -52,6 +52,7 @@ pub async fn run(mut ui: Ui, project: &Project, args: &cli::Run) -> Result<Exit>
     let is_empty = store.counts().await?.total() == 0;
     let backlogs = settings::backlogs(args, project, is_empty);
     let imported = import_backlogs(&*store, &backlogs, args.format.as_deref()).await?;
+    imported.warn_of_empty(&ui);
     tell_import(&ui, &imported);
     let counts = store.counts().await?;
     if counts.total() == 0 {
