@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::{
     fault::{Fault, Outcome},
@@ -69,6 +69,9 @@ fn connect(path: &Path, flags: OpenFlags, options: &SqliteOptions) -> Outcome<Co
     }
     let mut conn = Connection::open_with_flags(path, flags)?;
     conn.set_prepared_statement_cache_capacity(128);
+    // Plans do not depend on the values bound. Without this SQLite prepares a statement anew each
+    // time that a value might have made another plan better: a quarter of the writer's time.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     wait_for_others(&mut conn, options.busy_timeout)?;
     Ok(conn)
 }
