@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    AddReport, Imported as Counted, NewTask, StoreError, TaskStore,
+    AddReport, Imported as Counted, NewTask, StoreError, TaskId, TaskStore,
     backlog::{self, BacklogError, BacklogErrorKind, BacklogErrors, Format, Reader},
 };
 use serde_json::json;
@@ -87,12 +87,15 @@ async fn import_one(
     format: Option<Format>,
     checklists: &mut Vec<Checklist>,
 ) -> Result<Counted, StoreError> {
-    let reader = open(path, format).map_err(|error| StoreError::Source(Box::new(error)))?;
+    let mut reader = open(path, format).map_err(|error| StoreError::Source(Box::new(error)))?;
     if reader.format() != Format::Markdown || path == Path::new("-") {
         return store.import(Box::new(reader.map(|task| task.map_err(Into::into)))).await;
     }
-    let tasks: Vec<_> =
-        reader.collect::<Result<_, _>>().map_err(|error| StoreError::Source(Box::new(error)))?;
+    let mut tasks: Vec<_> = reader
+        .by_ref()
+        .collect::<Result<_, _>>()
+        .map_err(|error| StoreError::Source(Box::new(error)))?;
+    forget_done(store, &mut tasks, reader.done()).await?;
     let names: Vec<_> = tasks.iter().map(Checklist::name_of).collect();
     let AddReport { ids, added, updated, unchanged } = store.add(tasks).await?;
     checklists.push(Checklist::new(path.to_owned(), names.into_iter().zip(ids).collect()));
@@ -136,6 +139,20 @@ fn open(path: &Path, format: Option<Format>) -> Result<Reader<'static>> {
     let (format, input) =
         Format::detect(input).or_invalid(|| "could not read the backlog from stdin".into())?;
     Ok(backlog::read("stdin", format, input))
+}
+
+/// A task may wait for one whose box was ticked before this store was made: that is over.
+async fn forget_done(
+    store: &dyn TaskStore,
+    tasks: &mut [NewTask],
+    done: &[TaskId],
+) -> Result<(), StoreError> {
+    for id in done {
+        if store.get(id).await?.is_none() {
+            tasks.iter_mut().for_each(|task| task.depends_on.retain(|needed| needed != id));
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(error: &(dyn std::error::Error + 'static)) -> bool {
