@@ -149,7 +149,9 @@ async fn forget_done(
 ) -> Result<(), StoreError> {
     for id in done {
         if store.get(id).await?.is_none() {
-            tasks.iter_mut().for_each(|task| task.depends_on.retain(|needed| needed != id));
+            for task in &mut *tasks {
+                task.depends_on.retain(|needed| needed != id);
+            }
         }
     }
     Ok(())
