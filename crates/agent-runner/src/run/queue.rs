@@ -225,12 +225,12 @@ impl TaskQueue {
         ClaimRequest { worker, ..self.request.clone() }
     }
 
-    /// Whether the next task may be claimed together with the end of this one; if so, its part of
-    /// the allowance is taken.
     fn is_draining(&self) -> bool {
         self.shutdown.stage() >= Stage::Draining
     }
 
+    /// Whether the next task may be claimed together with the end of this one; if so, its part of
+    /// the allowance is taken.
     fn takes_more(&self) -> bool {
         !self.is_draining() && self.supply.ready() == Ready::Now && self.allowance.take()
     }
