@@ -36,7 +36,15 @@ pub enum TemplateError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A placeholder names something that a task does not have.
+    /// A placeholder names a field that no task has.
+    #[error("'{word}' names '{field}', which is no field of a task")]
+    UnknownField {
+        /// The word.
+        word: String,
+        /// The field.
+        field: String,
+    },
+    /// A placeholder names something that this task does not have.
     #[error("'{word}' cannot be filled in for task '{task}': {reason}")]
     Render {
         /// The word.
@@ -77,7 +85,11 @@ impl CommandTemplate {
             };
             environment.add_template_owned(index.to_string(), word.clone()).map_err(syntax)?;
             let template = environment.get_template(&index.to_string()).map_err(syntax)?;
-            uses_fields |= !template.undeclared_variables(false).is_empty();
+            let names = template.undeclared_variables(false);
+            uses_fields |= !names.is_empty();
+            if let Some(field) = names.into_iter().find(|name| !is_known(name, &environment)) {
+                return Err(TemplateError::UnknownField { word: word.clone(), field });
+            }
         }
         Ok(Self { environment, words: words.len(), uses_fields, quoting })
     }
@@ -154,6 +166,23 @@ fn fields(task: &Task) -> Value {
     context! { task => task_value.clone(), ..task_value }
 }
 
+/// Whether a name is that of a field, or of something that every template has, such as `range`.
+fn is_known(name: &str, environment: &Environment<'_>) -> bool {
+    FIELDS.iter().any(|(field, _)| *field == name)
+        || environment.globals().any(|(global, _)| global == name)
+}
+
+impl TemplateError {
+    /// The field that was probably meant.
+    pub fn suggestion(&self) -> Option<&'static str> {
+        let Self::UnknownField { field, .. } = self else { return None };
+        let likeness = |known: &str| strsim::jaro_winkler(field, known);
+        let known = FIELDS.iter().map(|(field, _)| *field);
+        let best = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(best) > 0.8).then_some(best)
+    }
+}
+
 /// A text as one word of a POSIX shell.
 fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -220,7 +249,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_errors_not_empty_words() {
-        assert!(matches!(render(&["{{promt}}"], "p"), Err(TemplateError::Render { .. })));
+        let error = render(&["{{promt}}"], "p").unwrap_err();
+        assert!(matches!(error, TemplateError::UnknownField { .. }), "{error}");
+        assert_eq!(error.suggestion(), Some("prompt"));
+        assert!(matches!(render(&["{{payload.gone}}"], "p"), Err(TemplateError::Render { .. })));
+        assert!(render(&["{% for i in range(2) %}{{i}}{% endfor %}"], "p").is_ok());
         assert!(matches!(render(&["{{prompt"], "p"), Err(TemplateError::Syntax { .. })));
         assert!(matches!(render(&["{{prompt}}"], "a\0b"), Err(TemplateError::Nul { .. })));
     }

@@ -103,7 +103,13 @@ fn command(words: &[String], shell: bool) -> Result<Option<CommandTemplate>> {
         CommandTemplate::new(words, Quoting::None)
     };
     let template = template.map_err(|error| {
-        Error::new(Exit::Usage, error).hint("`agent-runner help templates` lists the placeholders")
+        let meant = error.suggestion();
+        let error = Error::new(Exit::Usage, error);
+        let error = match meant {
+            Some(field) => error.hint(format!("did you mean `{field}`?")),
+            None => error,
+        };
+        error.hint("`agent-runner help templates` lists the placeholders")
     })?;
     if !shell && !program.contains("{{") {
         find_program(program).map_err(|error| {
