@@ -25,6 +25,7 @@ pub struct Config {
     /// The backlog that `run` adds when none is named.
     pub backlog: Option<PathBuf>,
     /// How many agents work at once.
+    #[serde(deserialize_with = "number::<1024, _>")]
     pub jobs: Option<u32>,
     /// The agent: a program and its arguments.
     pub command: Vec<String>,
@@ -40,6 +41,7 @@ pub struct Config {
     #[serde(deserialize_with = "duration")]
     pub grace: Option<Duration>,
     /// How often a task may fail.
+    #[serde(deserialize_with = "number::<{ u32::MAX }, _>")]
     pub attempts: Option<u32>,
     /// The first wait before a failed task is tried again.
     #[serde(deserialize_with = "duration")]
@@ -110,15 +112,26 @@ fn nearest(unknown: &str) -> Option<&'static str> {
     (likeness(&best) > 0.8).then_some(best)
 }
 
+/// A number from 1 to `MAX`, as on the command line.
+fn number<'de, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let number = i64::deserialize(from)?;
+    match u32::try_from(number) {
+        Ok(number @ 1..) if number <= MAX => Ok(Some(number)),
+        _ => Err(D::Error::custom(format!("{number} is not in 1..={MAX}"))),
+    }
+}
+
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
-        Seconds(u64),
+        Seconds(i64),
+        Fraction(f64),
         Text(String),
     }
     let text = match Written::deserialize(deserializer)? {
         Written::Seconds(seconds) => seconds.to_string(),
+        Written::Fraction(seconds) => seconds.to_string(),
         Written::Text(text) => text,
     };
     parse_duration(&text).map(Some).map_err(D::Error::custom)
