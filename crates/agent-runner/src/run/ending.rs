@@ -1,6 +1,7 @@
 //! What a run came to: its exit code, and what a person looks for in the morning.
 
-use agent_runner_pool::Ended as PoolEnded;
+use agent_runner_lock::LostError;
+use agent_runner_pool::{Ended as PoolEnded, SourceError};
 use agent_runner_task_store::{Counts, Filter, StoreError, TaskStatus, TaskStore};
 
 use super::shutdown::Cause;
@@ -56,10 +57,7 @@ impl Ending {
         left: Left,
     ) -> Self {
         let error = match ended {
-            PoolEnded::SourceFailed(error) => match error.downcast::<StoreError>() {
-                Ok(error) => Error::from(*error),
-                Err(error) => Error::message(Exit::Unexpected, error),
-            },
+            PoolEnded::SourceFailed(error) => explain(error),
             PoolEnded::NoWorkersLeft => Error::message(
                 Exit::Left,
                 "every worker's agents crashed too often; the tasks that are left are still pending",
@@ -81,6 +79,20 @@ impl Ending {
             _ => (Exit::Success, "done".into()),
         };
         Self { exit, reason, error: None }
+    }
+}
+
+/// Why no task can be taken or recorded any more.
+fn explain(error: SourceError) -> Error {
+    let error = match error.downcast::<StoreError>() {
+        Ok(error) => return Error::from(*error),
+        Err(error) => error,
+    };
+    match error.downcast::<LostError>() {
+        Ok(error) => Error::new(Exit::Invalid, *error).hint(
+            "did an agent remove it, as `git clean -fdx` does? what was recorded in it is lost: keep the state elsewhere with `--store sqlite:PATH`, and run again",
+        ),
+        Err(error) => Error::message(Exit::Unexpected, error),
     }
 }
 

@@ -143,6 +143,11 @@ impl Engine {
         ticker.await.or_exit(Exit::Unexpected, || "could not tick the boxes".into())?;
         beside.shutdown().await;
         let summary = self.finish(ended, &tally, started).await;
+        if summary.is_err() {
+            // Claims that could not be given back are found by this lock, which is not released.
+            std::mem::forget(self.alive);
+            return summary;
+        }
         // Nobody is to look for this run any more.
         self.alive
             .release()

@@ -29,6 +29,7 @@ const EXPIRED_AT_ONCE: usize = 100;
 pub(super) async fn beat(store: Arc<dyn TaskStore>, claims: Arc<Claims>, reporter: Arc<Reporter>) {
     let mut every = tokio::time::interval(BEAT_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
     loop {
         every.tick().await;
         let fences = claims.fences();
@@ -37,6 +38,7 @@ pub(super) async fn beat(store: Arc<dyn TaskStore>, claims: Arc<Claims>, reporte
         }
         match store.heartbeat(&fences).await {
             Ok(beats) => {
+                told = None;
                 for (fence, beat) in fences.iter().zip(beats) {
                     if beat != Beat::Continue {
                         claims.tell(fence, beat);
@@ -44,8 +46,18 @@ pub(super) async fn beat(store: Arc<dyn TaskStore>, claims: Arc<Claims>, reporte
                 }
             }
             // The next one may succeed; if none does, the fences refuse what comes too late.
-            Err(error) => reporter.ui().warn(format_args!("could not extend the claims: {error}")),
+            Err(error) => {
+                warn_once(&mut told, &reporter, format!("could not extend the claims: {error}"));
+            }
         }
+    }
+}
+
+/// Warns, but not of the same thing again and again.
+fn warn_once(told: &mut Option<String>, reporter: &Reporter, warning: String) {
+    if told.as_ref() != Some(&warning) {
+        reporter.ui().warn(&warning);
+        *told = Some(warning);
     }
 }
 
@@ -68,9 +80,14 @@ impl Rescuer {
     ///
     /// What was not rescued yet is found by the next one who looks.
     pub(super) async fn watch(self) {
+        let mut told = None;
         loop {
-            if let Err(error) = self.look().await {
-                self.reporter.ui().warn(format_args!("could not look for dead runners: {error}"));
+            match self.look().await {
+                Ok(()) => told = None,
+                Err(error) => {
+                    let warning = format!("could not look for dead runners: {error}");
+                    warn_once(&mut told, &self.reporter, warning);
+                }
             }
             tokio::time::sleep(RESCUE_EVERY).await;
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent_runner_backoff::ExponentialBackoff;
-use agent_runner_lock::{AcquireError, LockDir, NoteError, TaskLock};
+use agent_runner_lock::{AcquireError, LockDir, LostError, NoteError, TaskLock};
 use agent_runner_pool::{Assignment, End, JobError, Source, SourceError, Stop, Then, WorkerId};
 use agent_runner_task_store::{
     Claim, ClaimRequest, Fence, Finished, Report, StoreError, TaskId, TaskStatus, TaskStore,
@@ -76,6 +76,15 @@ impl Job {
         }
     }
 
+    /// Checks that what is recorded can be found again: agents may remove what git ignores, and
+    /// then the lock is not where it was, nor the store beside it.
+    fn check(&self) -> Result<(), LostError> {
+        match &*self.lock.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(lock) => lock.check(),
+            None => Ok(()),
+        }
+    }
+
     fn unlock(&self) {
         // A lock that cannot be released is freed by the kernel when the process ends.
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -126,9 +135,10 @@ impl Source<Ended, Ended> for TaskQueue {
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
         let job = assignment.job;
         let report = self.report(&job, end);
+        let kept = job.check();
         // Where a failure may be the last that is allowed, it is counted before more is started.
         let counts_first = report.verdict != Verdict::Succeeded && self.tally.has_limit();
-        let takes_more = then == Then::Next && !counts_first && self.takes_more();
+        let takes_more = then == Then::Next && kept.is_ok() && !counts_first && self.takes_more();
         let request = takes_more.then(|| self.request_of(worker));
         let finished = self.finish(&job.claim.fence, &report, request.as_ref()).await;
         // The store knows the end before anybody else can take the lock.
@@ -140,6 +150,7 @@ impl Source<Ended, Ended> for TaskQueue {
         }
         match finished {
             Ok(finished) => {
+                kept?;
                 self.tell(worker, &job, &report, &finished);
                 match finished.next {
                     Some(claim) => self.take(worker, claim).await,
@@ -216,7 +227,10 @@ impl TaskQueue {
             let Err(error @ StoreError::DiskFull { .. }) = result else { return result };
             let Some(delay) = delays.next() else { return Err(error) };
             self.reporter.ui().warn(format_args!("{error}; task '{}' waits for it", fence.task));
-            tokio::time::sleep(delay).await;
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = self.shutdown.reached(Stage::Killing) => return Err(error),
+            }
         }
     }
 
