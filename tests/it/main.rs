@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod agent_input;
+mod bad_input;
+mod bad_input_store;
 mod chaos;
 mod chaos_agent;
 mod chaos_kills;
