@@ -45,6 +45,18 @@ fn no_task_at_all_is_4() {
     let sandbox = sandbox();
     sandbox.run_fake([""; 0], "succeed").exits(4).says("nothing to do").says("hint:");
     sandbox.run_fake(["--empty", "ok"], "succeed").exits(0);
+    // A backlog without a task is nothing wrong by itself, and a tag that nothing has is a slip.
+    sandbox.write("empty.txt", "# nothing today\n");
+    sandbox
+        .run(["run", "empty.txt", "--", "true"])
+        .exits(4)
+        .says("there is no task in 'empty.txt'");
+    sandbox.run(["run", "empty.txt", "--empty", "ok", "--", "true"]).exits(0);
+    sandbox.write("tasks.txt", "one\n");
+    sandbox
+        .run(["run", "tasks.txt", "--tag", "wbe", "--", "true"])
+        .exits(4)
+        .says("no task with the tag 'wbe'");
 }
 
 #[test]

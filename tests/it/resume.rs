@@ -101,6 +101,6 @@ fn a_changed_backlog_adds_what_is_new_and_updates_what_changed() {
     sandbox.write("tasks.csv", "id,prompt\na,one\nb,two\n");
     sandbox.run(["import", "tasks.csv"]).exits(0).says("2 tasks added, 0 updated, 0 as before");
     sandbox.write("tasks.csv", "id,prompt\na,one\nb,other\nc,three\n");
-    sandbox.run(["import", "tasks.csv"]).exits(0).says("1 tasks added, 1 updated, 1 as before");
+    sandbox.run(["import", "tasks.csv"]).exits(0).says("1 task added, 1 updated, 1 as before");
     assert_eq!(sandbox.show("b")["prompt"], "other");
 }

@@ -3,7 +3,7 @@
 //!
 //! A test is three lines:
 //!
-//! ```ignore
+//! ```text
 //! let sandbox = sandbox();
 //! sandbox.write("tasks.txt", "one\ntwo\n");
 //! sandbox.run_fake(["tasks.txt"], "succeed").exits(0);

@@ -29,6 +29,12 @@ pub fn show_duration(duration: Duration) -> String {
     }
 }
 
+/// Writes how many there are of something: `1 task`, `2 tasks`.
+pub fn count(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}
+
 /// Writes a time as RFC 3339 in UTC, to the millisecond.
 pub fn show_time(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);

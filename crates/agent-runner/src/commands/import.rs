@@ -19,6 +19,7 @@ use crate::{
     project::Project,
     run::Checklist,
     ui::Ui,
+    units::count,
 };
 
 /// What importing did.
@@ -57,7 +58,10 @@ pub async fn import(ui: &Ui, project: &Project, args: &Import) -> Result<Exit> {
         ui.data(json!({ "added": added, "updated": updated, "unchanged": unchanged }))
             .map_err(unwritten)?;
     } else {
-        ui.say(format_args!("{added} tasks added, {updated} updated, {unchanged} as before"));
+        ui.say(format_args!(
+            "{} added, {updated} updated, {unchanged} as before",
+            count(added, "task")
+        ));
     }
     Ok(Exit::Success)
 }

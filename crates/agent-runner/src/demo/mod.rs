@@ -31,7 +31,7 @@ use crate::{
     exit_code::Exit,
     project::Project,
     report::Reporter,
-    run::{Engine, Settings},
+    run::{Engine, Settings, Supply},
     ui::{BOLD, Ui},
 };
 
@@ -78,7 +78,8 @@ pub async fn demo(mut ui: Ui, args: &Demo) -> Result<Exit> {
     die_as_a_runner(&project)?;
     ui.start_footer();
     let reporter = Reporter::new(ui.clone()).collecting();
-    let engine = Engine::new(&project, settings(&project, pace)?, store, reporter)?;
+    let supply = Supply::load(&project, &ui)?;
+    let engine = Engine::new(&project, settings(&project, pace)?, supply, store, reporter)?;
     let reporter = engine.reporter();
     let outcome = engine.run().await;
     ui.end_footer();

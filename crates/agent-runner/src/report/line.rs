@@ -6,7 +6,7 @@ use agent_runner_task_store::TaskStatus;
 
 use super::Event;
 use crate::ui::{BOLD, DIM, ERROR, GOOD, WARNING, headline, printable};
-use crate::units::show_duration;
+use crate::units::{count, show_duration};
 
 /// The line, or `None` for an event that says nothing to a person.
 pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
@@ -62,11 +62,12 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
         }
         Event::Stopping { reason, next } => Some(format!("{BOLD}{reason}{BOLD:#}: {next}")),
         Event::RunFinished { reason, counts, attempts, duration_s, .. } => Some(format!(
-            "{BOLD}{reason}{BOLD:#} after {}: {} succeeded, {} failed, {} left, {attempts} attempts in this run",
+            "{BOLD}{reason}{BOLD:#} after {}: {} succeeded, {} failed, {} left, {} in this run",
             seconds(*duration_s),
             counts.succeeded,
             counts.failed,
             counts.open(),
+            count(*attempts, "attempt"),
         )),
     }
 }

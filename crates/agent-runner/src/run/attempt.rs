@@ -119,7 +119,10 @@ impl Attempts {
             Err(error) => {
                 return Ended::new(
                     Outcome::WorkerFailed,
-                    format!("could not prepare the log: {error}"),
+                    format!(
+                        "could not prepare folder '{}': {error}",
+                        self.project.log_folder(&task.id).display()
+                    ),
                 );
             }
         };

@@ -71,14 +71,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes the run's own lock and loads the credentials.
+    /// Takes the run's own lock.
     pub fn new(
         project: &Project,
         settings: Settings,
+        supply: Supply,
         store: Arc<dyn TaskStore>,
         reporter: Reporter,
     ) -> Result<Self> {
-        let supply = Supply::load(project, &reporter)?;
         let me = Worker { run: new_name(), host: host::name(), pid: process::id(), number: 0 };
         let locks = project.open_locks(&me.run)?;
         let runs = project.open_run_locks(&me.run)?;

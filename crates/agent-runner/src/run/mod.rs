@@ -27,6 +27,7 @@ pub use engine::{Engine, Summary};
 pub use outcome::Outcome;
 pub use rehearsal::claim_and_hold;
 pub use settings::Settings;
+pub use supply::Supply;
 pub use tick::Checklist;
 
 use agent_runner_task_store::{Filter, TaskStore};
@@ -39,6 +40,7 @@ use crate::{
     project::Project,
     report::Reporter,
     ui::Ui,
+    units::count,
 };
 
 /// Works through the backlog.
@@ -48,20 +50,20 @@ pub async fn run(mut ui: Ui, project: &Project, args: &cli::Run) -> Result<Exit>
         let backlogs = settings::backlogs(args, project, !project.has_store());
         return plan::show(&ui, project, &settings, &backlogs, args.format.as_deref()).await;
     }
+    let supply = Supply::load(project, &ui)?;
     let store = project.open_store()?;
     let is_empty = store.counts().await?.total() == 0;
     let backlogs = settings::backlogs(args, project, is_empty);
     let imported = import_backlogs(&*store, &backlogs, args.format.as_deref()).await?;
     imported.warn_of_empty(&ui);
     tell_import(&ui, &imported);
-    let counts = store.counts().await?;
-    if counts.total() == 0 {
-        return nothing_to_do(&ui, settings.empty);
+    if selects_nothing(&*store, &settings).await? {
+        return nothing_to_do(&ui, &settings);
     }
     check_commands(&*store, &settings).await?;
     ui.start_footer();
     let reporter = Reporter::new(ui.clone());
-    let mut engine = Engine::new(project, settings, store, reporter)?;
+    let mut engine = Engine::new(project, settings, supply, store, reporter)?;
     engine.tick_off(imported.checklists);
     let summary = engine.run().await;
     ui.end_footer();
@@ -72,21 +74,39 @@ fn tell_import(ui: &Ui, imported: &Imported) {
     let report = &imported.counted;
     if report.added + report.updated > 0 {
         ui.say(format_args!(
-            "{} tasks added, {} updated, {} as before",
-            report.added, report.updated, report.unchanged
+            "{} added, {} updated, {} as before",
+            count(report.added, "task"),
+            report.updated,
+            report.unchanged
         ));
     }
 }
 
-fn nothing_to_do(ui: &Ui, empty: Empty) -> Result<Exit> {
-    match empty {
-        Empty::Ok => {
-            ui.say("nothing to do: there is no task");
-            Ok(Exit::Success)
-        }
-        Empty::Error => Err(Error::message(Exit::NothingToDo, "nothing to do: there is no task")
-            .hint("name a backlog: `agent-runner run tasks.md -- CMD`, or add a task: `agent-runner add 'fix the login'`")),
+/// Whether there is no task at all, or none with the tags that were asked for.
+async fn selects_nothing(store: &dyn TaskStore, settings: &Settings) -> Result<bool> {
+    if settings.tags.is_empty() {
+        return Ok(store.counts().await?.total() == 0);
     }
+    let selected = Filter { statuses: Vec::new(), tags: settings.tags.clone() };
+    Ok(store.list(&selected, None, 1).await?.is_empty())
+}
+
+fn nothing_to_do(ui: &Ui, settings: &Settings) -> Result<Exit> {
+    let tags = settings.tags.join("', '");
+    let what = match tags.as_str() {
+        "" => "nothing to do: there is no task".to_owned(),
+        tags => format!("nothing to do: there is no task with the tag '{tags}'"),
+    };
+    if settings.empty == Empty::Ok {
+        ui.say(what);
+        return Ok(Exit::Success);
+    }
+    let error = Error::message(Exit::NothingToDo, what);
+    Err(if tags.is_empty() {
+        error.hint("name a backlog: `agent-runner run tasks.md -- CMD`, or add a task: `agent-runner add 'fix the login'`")
+    } else {
+        error.hint("`agent-runner list --json` shows the tags of each task")
+    })
 }
 
 /// Without a command for the run, the next tasks must bring their own.

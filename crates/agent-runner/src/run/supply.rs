@@ -13,16 +13,11 @@ use agent_runner_credentials::{
 };
 
 use super::outcome::Outcome;
-use crate::{
-    error::Result,
-    keys,
-    project::Project,
-    report::{Event, Reporter},
-};
+use crate::{error::Result, keys, project::Project, report::Event, ui::Ui};
 
 /// All credentials, and the pauses that are no key's fault.
 #[derive(Debug)]
-pub(super) struct Supply {
+pub struct Supply {
     state: Mutex<State>,
     /// One credential of each is lent to an attempt.
     providers: Vec<String>,
@@ -70,10 +65,10 @@ pub(super) struct Settled {
 
 impl Supply {
     /// Finds the credentials of a project.
-    pub(super) fn load(project: &Project, reporter: &Reporter) -> Result<Self> {
+    pub fn load(project: &Project, ui: &Ui) -> Result<Self> {
         let loaded = keys::load(project)?;
         for notice in &loaded.notices {
-            reporter.ui().warn(notice);
+            ui.warn(notice);
         }
         let credentials = loaded.credentials;
         let secrets =
