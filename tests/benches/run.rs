@@ -25,12 +25,14 @@ fn main() -> Result<()> {
     let quick =
         env::var_os("AGENT_RUNNER_BENCH_QUICK").is_some() || env::args().any(|arg| arg == "--test");
     let size = if quick { Size::QUICK } else { Size::FULL };
+    // Folders are kept until the end: ext4 is slow to make files where many were just removed.
+    let mut kept = Vec::new();
     for jobs in [2, 8] {
-        throughput(&size, jobs)?;
+        throughput(&size, jobs, &mut kept)?;
     }
-    start_up(&size)?;
+    start_up(&size, &mut kept)?;
     sleepers(&size)?;
-    output(&size)?;
+    output(&size, &mut kept)?;
     million(&size)
 }
 
@@ -66,13 +68,14 @@ impl Size {
 }
 
 /// `true`, many times, with the durable store, locks and logs on.
-fn throughput(size: &Size, jobs: usize) -> Result<()> {
+fn throughput(size: &Size, jobs: usize, kept: &mut Vec<Sandbox>) -> Result<()> {
     let mut pairs = Vec::new();
     for _ in 0..size.pairs {
         let limit = measured(|| spawn_loop(size.tasks, jobs))?;
         let sandbox = Sandbox::with_tasks(size.tasks)?;
         let ours = measured(|| sandbox.work(jobs, &["true"]))?;
         pairs.push((ours, limit));
+        kept.push(sandbox);
     }
     let per_task = |seconds: f64| seconds * 1e3 / size.tasks as f64;
     let case = format!("{} x true at -j{jobs}", size.tasks);
@@ -93,13 +96,14 @@ fn throughput(size: &Size, jobs: usize) -> Result<()> {
 }
 
 /// One task from start to exit, beside starting `true`.
-fn start_up(size: &Size) -> Result<()> {
+fn start_up(size: &Size, kept: &mut Vec<Sandbox>) -> Result<()> {
     let mut pairs = Vec::new();
     for _ in 0..size.starts {
         let limit = measured(|| spawn_loop(1, 1))?;
         let sandbox = Sandbox::with_tasks(1)?;
         let ours = measured(|| sandbox.work(1, &["true"]))?;
         pairs.push((ours.wall * 1e3, limit.wall * 1e3));
+        kept.push(sandbox);
     }
     tell("one task from start to exit", "ms", "<= 8 ms", pairs.into_iter());
     Ok(())
@@ -120,7 +124,7 @@ fn sleepers(size: &Size) -> Result<()> {
 }
 
 /// What agents print, into their logs, beside a plain copy to as many files.
-fn output(size: &Size) -> Result<()> {
+fn output(size: &Size, kept: &mut Vec<Sandbox>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("10-MiB");
     fs::write(&source, b"sixteen bytes..\n".repeat(10 * MIB / 16))?;
@@ -195,7 +199,7 @@ impl Sandbox {
             writeln!(lines, "task number {n}")?;
         }
         lines.into_inner()?;
-        sandbox.run(&["import", "tasks.txt"])?;
+        sandbox.run(&["import", "-q", "tasks.txt"])?;
         Ok(sandbox)
     }
 
