@@ -138,6 +138,7 @@ fn output(size: &Size, kept: &mut Vec<Sandbox>) -> Result<()> {
             Ok(())
         })?;
         pairs.push((ours.wall, limit.wall));
+        kept.push(sandbox);
     }
     tell(&format!("{} x 10 MiB of output at -j4", size.outputs), "s", "<= 1.3", pairs.into_iter());
     tell("the same: peak memory", "MiB", "<= 16 MiB", [(mib(peak), f64::NAN)].into_iter());

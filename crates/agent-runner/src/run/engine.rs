@@ -152,7 +152,7 @@ impl Engine {
         self.alive
             .release()
             .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
-        clean([&self.locks, &self.runs]);
+        clean(&self.locks, &self.runs);
         summary
     }
 
@@ -335,13 +335,15 @@ impl Engine {
 
 /// Removes the files of locks that nobody holds. What cannot be removed now is removed by the next
 /// run or by `locks clean`.
-fn clean(folders: [&LockDir; 2]) {
+///
+/// Those of tasks are kept for an hour: where thousands of files were just removed, ext4 is slow to
+/// make others for minutes, and the next run would pay for it.
+fn clean(locks: &LockDir, runs: &LockDir) {
     let mut unused = CleanOptions::default();
-    unused.retention = Duration::ZERO;
     unused.keep_died = true;
-    for folder in folders {
-        drop(folder.clean_stale(&unused));
-    }
+    drop(locks.clean_stale(&unused));
+    unused.retention = Duration::ZERO;
+    drop(runs.clean_stale(&unused));
 }
 
 /// Keeps the clock in the footer going.
