@@ -203,8 +203,8 @@ fn configurations_and_keys_with_mistakes() {
             "",
         ),
         keys(
-            b"[[key]]\nprovider = \"anthropic\"\nlable = \"x\"\nkey = \"sk-secret\"\n",
-            "line 3: unknown field 'lable'",
+            b"[[key]]\nprovider = \"anthropic\"\npromt = \"x\"\nkey = \"sk-secret\"\n",
+            "line 3: unknown field 'promt'",
         ),
         keys(
             b"[[key]]\nprovider = \"anthropic\"\nenv = \"GONE\"\n",

@@ -377,7 +377,7 @@ pub struct Export {
 /// `locks`.
 #[derive(Debug, Subcommand)]
 pub enum Locks {
-    /// List the locks and their holders
+    /// List the locks that are held, and those whose holder died
     List,
     /// Remove lock files that nobody holds
     Clean,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_runner_lock::{CleanOptions, CleanReport, LockDir, LockStatus};
+use agent_runner_lock::{CleanOptions, CleanReport, LockDir, LockState, LockStatus};
 
 use super::unwritten;
 use crate::{
@@ -28,7 +28,9 @@ pub fn locks(ui: &Ui, project: &Project, command: &Locks) -> Result<Exit> {
 }
 
 fn list(ui: &Ui, locks: &LockDir) -> Result<Exit> {
-    let locks = locks.list().or_invalid(|| "could not list the locks".into())?;
+    // The file of a lock that is free is no lock; it is there so that the next holder is quick.
+    let mut locks = locks.list().or_invalid(|| "could not list the locks".into())?;
+    locks.retain(|lock| lock.state != LockState::Free);
     for lock in &locks {
         if ui.json {
             print_json(ui, lock)?;
