@@ -11,6 +11,7 @@
 use std::time::SystemTime;
 
 use agent_runner_credentials::{Answer, classify};
+use agent_runner_exec::ProcessIdentity;
 use agent_runner_lock::{
     LockInfo,
     record::{self, Block, State},
@@ -101,5 +102,28 @@ pub fn classify_answer(bytes: &[u8]) {
     let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000);
     if let Some(rejection) = classify(&answer, now) {
         assert!(!rejection.as_str().is_empty());
+    }
+}
+
+/// What an agent says about its end is read or refused.
+pub fn agent_result(bytes: &[u8]) {
+    agent_runner::parsers::agent_result(bytes);
+}
+
+/// A configuration is read or refused.
+pub fn configuration(text: &str) {
+    agent_runner::parsers::configuration(text);
+}
+
+/// A command, a word on each line, is a template or is refused.
+pub fn command_template(text: &str) {
+    let words: Vec<_> = text.lines().map(str::to_owned).collect();
+    agent_runner::parsers::command(&words);
+}
+
+/// What names a process is written as it was read.
+pub fn process_identity(text: &str) {
+    if let Ok(identity) = text.parse::<ProcessIdentity>() {
+        assert_eq!(identity.to_string().parse::<ProcessIdentity>().as_ref(), Ok(&identity));
     }
 }

@@ -17,4 +17,7 @@ mod ui;
 mod units;
 mod views;
 
+#[doc(hidden)]
+pub mod parsers;
+
 pub use main_fn::main;
