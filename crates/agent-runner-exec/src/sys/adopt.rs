@@ -9,8 +9,7 @@ use std::{
 };
 
 use rustix::process::{
-    self, Pid, Signal, WaitOptions, getpgid, getpgrp, getpid, getsid, kill_process,
-    kill_process_group, waitpid,
+    self, Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid,
 };
 
 use super::procfs::{self, Stat};
@@ -118,15 +117,16 @@ fn is_stray(environ: &[u8], running: &Running) -> bool {
 /// started is in our session, and in no group of an attempt.
 fn is_dead_orphan(pid: Pid, running: &Running) -> bool {
     let Some(stat) = Stat::of(pid).filter(Stat::is_dead) else { return false };
-    let in_our_session = getsid(None).is_ok_and(|session| session.as_raw_pid() == stat.session);
+    let in_our_session = procfs::own().is_some_and(|own| own.session == stat.session);
     let in_a_group = Pid::from_raw(stat.group).is_some_and(|g| running.leaders.contains(&g));
     !in_our_session || in_a_group
 }
 
 /// A group forks no faster than one signal reaches all of it; so the stray's group goes as well.
 fn kill_with_group(pid: Pid, running: &Running) {
-    let group = getpgid(Some(pid)).ok();
-    if let Some(group) = group.filter(|g| *g != getpgrp() && !running.leaders.contains(g)) {
+    let group = Stat::of(pid).and_then(|stat| Pid::from_raw(stat.group));
+    if let Some(group) = group.filter(|g| !procfs::is_own_group(*g) && !running.leaders.contains(g))
+    {
         _ = kill_process_group(group, Signal::KILL);
     }
     _ = kill_process(pid, Signal::KILL);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::procfs::{self, Stat};
@@ -76,7 +76,7 @@ fn proven_group(identity: &ProcessIdentity) -> Option<Pid> {
     let stat = Stat::of(leader)?;
     let is_leader = stat.start_time == identity.start_time()
         && stat.group == leader.as_raw_pid()
-        && leader != getpgrp();
+        && !procfs::is_own_group(leader);
     is_leader.then_some(leader)
 }
 

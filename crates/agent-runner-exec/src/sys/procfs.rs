@@ -14,7 +14,9 @@ use crate::mark::Mark;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     state: u8,
+    /// 0 if the group's leader is outside of our PID namespace.
     pub(crate) group: i32,
+    /// 0 if the session's leader is outside of our PID namespace.
     pub(crate) session: i32,
     /// In clock ticks after the boot.
     pub(crate) start_time: u64,
@@ -44,6 +46,17 @@ impl Stat {
         let start_time = fields.nth(15)?.parse().ok()?; // field 22
         Some(Self { state, group, session, start_time })
     }
+}
+
+/// Ourselves. `getsid` and `getpgrp` cannot be asked: in a container that was entered rather than
+/// started, our group and session have no number, and `rustix` takes their 0 for a broken kernel.
+pub(crate) fn own() -> Option<Stat> {
+    Stat::of(rustix::process::getpid())
+}
+
+/// Whether it is our own group, which nobody may kill. One that we cannot tell is.
+pub(crate) fn is_own_group(group: Pid) -> bool {
+    own().is_none_or(|own| own.group == group.as_raw_pid())
 }
 
 /// All processes that we can see.
@@ -99,7 +112,8 @@ mod tests {
     fn we_can_see_ourselves() {
         let me = rustix::process::getpid();
         let stat = Stat::of(me).unwrap();
-        assert_eq!(stat.group, rustix::process::getpgrp().as_raw_pid());
+        assert_eq!(Some(stat), own());
+        assert!(Pid::from_raw(stat.group).is_none_or(is_own_group));
         assert!(!stat.is_dead() && stat.start_time > 0);
         assert!(pids().any(|pid| pid == me));
     }
