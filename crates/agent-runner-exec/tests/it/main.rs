@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 #![expect(clippy::print_stdout, reason = "that is how the roles answer")]
 
+mod container;
 mod limits;
 mod orphan;
 mod output;
