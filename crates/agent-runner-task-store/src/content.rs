@@ -11,6 +11,7 @@ pub(crate) fn normalise(task: &mut NewTask) {
     }
     dedup(&mut task.depends_on);
     dedup(&mut task.locks);
+    dedup(&mut task.touches);
     dedup(&mut task.tags);
     task.not_before = task.not_before.map(|at| at.max(UNIX_EPOCH));
 }

@@ -129,6 +129,9 @@ pub struct NewTask {
     pub depends_on: Vec<TaskId>,
     /// Names of resources that no two running tasks share.
     pub locks: Vec<String>,
+    /// Patterns of the paths that it will change, such as `src/auth/**`. No two running tasks have
+    /// patterns that overlap; what overlaps is for the store's user to say.
+    pub touches: Vec<String>,
     /// Words to select tasks by.
     pub tags: Vec<String>,
     /// How many failures of its own it may have; `None` leaves it to the run.

@@ -13,7 +13,7 @@ pub(super) fn read(field: Field, text: &str) -> Value {
             Ok(value @ (Value::String(_) | Value::Array(_))) => value,
             _ => text.into(),
         },
-        Field::DependsOn | Field::Locks | Field::Tags => words(text),
+        Field::DependsOn | Field::Locks | Field::Touches | Field::Tags => words(text),
         Field::Priority | Field::MaxAttempts | Field::Timeout | Field::IdleTimeout => {
             let text = text.trim();
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)

@@ -19,6 +19,7 @@ pub(super) enum Field {
     Priority,
     DependsOn,
     Locks,
+    Touches,
     Tags,
     MaxAttempts,
     Timeout,
@@ -29,7 +30,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Id,
         Self::Title,
         Self::Prompt,
@@ -37,6 +38,7 @@ impl Field {
         Self::Priority,
         Self::DependsOn,
         Self::Locks,
+        Self::Touches,
         Self::Tags,
         Self::MaxAttempts,
         Self::Timeout,
@@ -55,6 +57,7 @@ impl Field {
             Self::Priority => "priority",
             Self::DependsOn => "depends_on",
             Self::Locks => "locks",
+            Self::Touches => "touches",
             Self::Tags => "tags",
             Self::MaxAttempts => "max_attempts",
             Self::Timeout => "timeout",
@@ -89,7 +92,7 @@ impl Field {
 
     /// Whether it holds a list of words.
     pub(super) const fn is_list(self) -> bool {
-        matches!(self, Self::DependsOn | Self::Locks | Self::Tags)
+        matches!(self, Self::DependsOn | Self::Locks | Self::Touches | Self::Tags)
     }
 }
 
@@ -102,6 +105,7 @@ fn synonym(name: &str) -> Option<Field> {
         "cmd" | "run" | "script" | "shell" => Field::Command,
         "after" | "needs" | "deps" | "requires" | "blocked_by" | "dependencies" => Field::DependsOn,
         "resources" | "mutex" => Field::Locks,
+        "edits" | "files" | "globs" | "paths" | "writes" => Field::Touches,
         "labels" | "label" => Field::Tags,
         "retries" | "max_retries" | "tries" => Field::MaxAttempts,
         "check" | "test" | "validate" => Field::Verify,

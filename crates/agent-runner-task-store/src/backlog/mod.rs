@@ -25,6 +25,7 @@
 //! | `priority` | a whole number, 0 by default; higher runs first |
 //! | `depends_on` | ids that must have succeeded before: a list, or one |
 //! | `locks`, `tags` | words: a list, or one |
+//! | `touches` | patterns of the paths that the task will change, `src/auth/**`: a list, or one |
 //! | `max_attempts`, `attempts` | a whole number from 1 |
 //! | `timeout`, `idle_timeout` | `90s`, `30m`, `1h 30m`, or a number of seconds |
 //! | `not_before` | a time with its zone, `2026-11-24T06:00:00Z` |

@@ -74,6 +74,7 @@ fn set(task: &mut NewTask, field: Field, value: Value) -> Result<(), Problem> {
         Field::Priority => task.priority = number(field, &value)?,
         Field::DependsOn => task.depends_on = list(field, value, id)?,
         Field::Locks => task.locks = list(field, value, word)?,
+        Field::Touches => task.touches = list(field, value, word)?,
         Field::Tags => task.tags = list(field, value, word)?,
         Field::MaxAttempts => task.max_attempts = Some(attempts(field, &value)?),
         Field::Timeout => task.timeout = Some(duration(field, &value)?),

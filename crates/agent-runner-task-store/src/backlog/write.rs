@@ -106,6 +106,7 @@ impl Record {
         add(Field::Priority, (task.priority != 0).then(|| task.priority.into()));
         add(Field::DependsOn, list(task.depends_on.iter().map(crate::TaskId::as_str)));
         add(Field::Locks, list(task.locks.iter().map(String::as_str)));
+        add(Field::Touches, list(task.touches.iter().map(String::as_str)));
         add(Field::Tags, list(task.tags.iter().map(String::as_str)));
         add(Field::MaxAttempts, task.max_attempts.map(Value::from));
         add(Field::Timeout, task.timeout.map(duration));

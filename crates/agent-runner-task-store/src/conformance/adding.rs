@@ -15,6 +15,7 @@ pub(super) async fn added_tasks_are_kept_whole(s: &Subject) {
         priority: -7,
         depends_on: vec![id("other")],
         locks: vec!["db".into()],
+        touches: vec!["src/**".into()],
         tags: vec!["slow".into(), "rust".into()],
         max_attempts: Some(9),
         timeout: Some(seconds(90)),

@@ -21,6 +21,7 @@ pub(super) fn to_json(task: &NewTask) -> Result<String, serde_json::Error> {
         priority: (task.priority != 0).then_some(task.priority),
         depends_on: list(&task.depends_on),
         locks: list(&task.locks),
+        touches: list(&task.touches),
         tags: list(&task.tags),
         max_attempts: task.max_attempts,
         timeout: task.timeout,
@@ -53,6 +54,8 @@ struct Content<'a> {
     depends_on: Option<&'a [TaskId]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     locks: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    touches: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]

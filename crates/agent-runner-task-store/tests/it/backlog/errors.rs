@@ -24,7 +24,7 @@ fn of_fields() {
         (
             r#""colour": "red""#,
             "unknown field 'colour'",
-            "the fields are id, title, prompt, command, priority, depends_on, locks, tags, \
+            "the fields are id, title, prompt, command, priority, depends_on, locks, touches, tags, \
              max_attempts, timeout, idle_timeout, verify, not_before, payload",
         ),
         (r#""prompt": "a", "prompt": "b""#, "field 'prompt' is given twice", ""),

@@ -84,12 +84,13 @@ fn time() -> impl Strategy<Value = SystemTime> {
 /// A task as reading gives it, but for key and source.
 fn task() -> impl Strategy<Value = NewTask> {
     let what = (option::of(id()), option::of(word()), prompt(), option::of(command()));
-    let order = (any::<i32>(), vec(id(), 0..3), vec(word(), 0..3), vec(word(), 0..3));
+    let words = || vec(word(), 0..3);
+    let order = (any::<i32>(), vec(id(), 0..3), words(), words(), words());
     let limits = (option::of(1..u32::MAX), option::of(duration()), option::of(duration()));
     let rest = (option::of(command()), option::of(time()), option::of(payload()));
     (what, order, limits, rest).prop_map(|(what, order, limits, rest)| {
         let (id, title, prompt, command) = what;
-        let (priority, depends_on, locks, tags) = order;
+        let (priority, depends_on, locks, touches, tags) = order;
         let (max_attempts, timeout, idle_timeout) = limits;
         let (verify, not_before, payload) = rest;
         let first = prompt.lines().map(str::trim).find(|line| !line.is_empty());
@@ -99,8 +100,8 @@ fn task() -> impl Strategy<Value = NewTask> {
         let (key, source) = (None, None);
         #[rustfmt::skip]
         let task = NewTask {
-            id, key, title, prompt, command, priority, depends_on, locks, tags, max_attempts,
-            timeout, idle_timeout, verify, not_before, payload, source,
+            id, key, title, prompt, command, priority, depends_on, locks, touches, tags,
+            max_attempts, timeout, idle_timeout, verify, not_before, payload, source,
         };
         task
     })

@@ -47,6 +47,7 @@ fn expected() -> Vec<NewTask> {
             priority: 10,
             tags: vec!["backend".into(), "bug".into()],
             locks: vec!["database".into()],
+            touches: vec!["src/session/**".into(), "tests/{session,login}.rs".into()],
             verify: shell("cargo test -p session"),
             timeout: Some(Duration::from_secs(90 * 60)),
             ..NewTask::default()
@@ -74,6 +75,7 @@ fn expected() -> Vec<NewTask> {
         NewTask {
             title: "Übersetze die Fehlermeldungen ins Deutsche".into(),
             prompt: "Übersetze die Fehlermeldungen ins Deutsche".into(),
+            touches: vec!["[!a]*.po".into()],
             tags: vec!["docs".into()],
             ..NewTask::default()
         },
@@ -154,7 +156,9 @@ fn a_checklist_is_read_as_people_see_it() {
     assert_eq!(tasks[0].title, "Stop the login from timing out");
     assert_eq!(tasks[0].tags, ["backend", "bug"]);
     assert_eq!(tasks[0].priority, 10);
+    assert_eq!(tasks[0].touches, ["src/session/**", "tests/{session,login}.rs"]);
     assert_eq!(tasks[1].depends_on, [id("login")]);
+    assert_eq!(tasks[1].touches, ["Cargo.*"]);
     assert_eq!(tasks[1].verify, Some(CommandLine::Shell("cargo test --workspace".into())));
     assert_eq!(tasks[2].prompt, "Replace `{name}` in templates");
     assert_eq!(tasks[3].prompt, "Write to the people who\nquoted us");
