@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use agent_runner_credentials::{Answer, classify};
 use agent_runner_exec::ProcessIdentity;
 use agent_runner_lock::{
-    LockInfo,
+    Glob, LockInfo, paths_overlap,
     record::{self, Block, State},
 };
 use agent_runner_task_store::{
@@ -88,6 +88,22 @@ pub fn lock_record(bytes: &[u8]) {
         let block = Block::held(&info);
         let found = record::parse(block.as_bytes()).expect("what was written is a record");
         assert_eq!((found.state, found.info), (State::Held, info));
+    }
+}
+
+/// Two patterns and a path, a line each: the patterns overlap the same both ways, and they do if both
+/// claim the path.
+pub fn path_patterns(text: &str) {
+    let mut lines = text.lines();
+    let [a, b, path] = std::array::from_fn(|_| lines.next().unwrap_or_default());
+    let overlap = paths_overlap(a, b);
+    assert_eq!(overlap, paths_overlap(b, a));
+    let (Ok(a), Ok(b)) = (Glob::new(a), Glob::new(b)) else { return };
+    assert!(overlap || !a.matches(path) || !b.matches(path));
+    for glob in [&a, &b] {
+        assert_eq!(glob.to_string().parse::<Glob>().as_ref(), Ok(glob));
+        // A claim covers what is in what it matches.
+        assert!(!glob.matches(path) || glob.matches(&format!("{path}/x")) || path.ends_with('/'));
     }
 }
 

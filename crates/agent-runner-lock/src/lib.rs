@@ -5,6 +5,7 @@ mod clean;
 mod dir;
 mod error;
 mod floor;
+mod glob;
 mod guard;
 mod info;
 mod line;
@@ -24,6 +25,7 @@ pub use crate::{
     clean::{CleanOptions, CleanReport},
     dir::{LockDir, LockDirBuilder, NetworkFs},
     error::{AcquireError, KeyError, LostError, NoteError, OpenError, ReleaseError, ScanError},
+    glob::{Glob, GlobError, paths_overlap},
     guard::TaskLock,
     info::LockInfo,
     status::{LockState, LockStatus},
