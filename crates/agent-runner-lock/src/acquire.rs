@@ -104,15 +104,11 @@ impl LockDir {
             let locked = match ask.lock(file).map_err(failed)? {
                 Ok(locked) => locked,
                 Err(file) => {
-                    let info = read_holder(&file).map_err(failed)?;
-                    if info.is_none() && glances < MAX_GLANCES {
-                        // Refused, but no holder: it comes, or goes, or somebody only looks.
-                        glance_away(glances);
-                        glances += 1;
+                    let (state, info) = read_holder(&file).map_err(failed)?;
+                    if glance_again(&mut glances, state, info.as_ref()) {
                         continue;
                     }
-                    let status = LockStatus::new(key, LockState::Held, info);
-                    return Ok(Acquire::Held(Box::new(status)));
+                    return Ok(Acquire::Held(Box::new(LockStatus::new(key, state, info))));
                 }
             };
             let found = sys::found(locked.file()).map_err(failed)?;
@@ -135,13 +131,23 @@ impl LockDir {
     }
 }
 
-/// Lets others run: who only looks is gone in a microsecond or two, unless it lost the processor.
-fn glance_away(glances: u32) {
-    if glances + 1 < MAX_GLANCES {
+/// Whether to ask the kernel again, after it refused a lock but no living holder is to be seen: the
+/// holder comes, or goes, or somebody only looks.
+///
+/// Lets others run meanwhile: all that is done in a microsecond or two, by who did not lose the
+/// processor.
+pub(crate) fn glance_again(glances: &mut u32, state: LockState, info: Option<&LockInfo>) -> bool {
+    let seen = state == LockState::Held && info.is_some();
+    if seen || *glances == MAX_GLANCES {
+        return false;
+    }
+    *glances += 1;
+    if *glances < MAX_GLANCES {
         thread::yield_now();
     } else {
         thread::sleep(Duration::from_micros(50));
     }
+    true
 }
 
 /// How to ask the kernel for a lock.
@@ -220,12 +226,16 @@ fn held_by_us(held: &Held) -> Acquire {
     Acquire::Held(Box::new(LockStatus::new(&key, LockState::Held, Some(info))))
 }
 
-/// The holder that a locked file's record names. `None` when it names none: a record can be torn
-/// by a write under our eyes, not written yet, or marked as free already.
-pub(crate) fn read_holder(file: &File) -> io::Result<Option<LockInfo>> {
+/// Who holds a file of which the kernel says that it is locked.
+///
+/// It can be nobody that we know: a record can be torn by a write under our eyes, not written yet,
+/// or marked as free already.
+pub(crate) fn read_holder(file: &File) -> io::Result<(LockState, Option<LockInfo>)> {
     let mut block = [0; record::LEN];
     let record = record::parse(sys::read_block(file, &mut block)?);
-    Ok(record.filter(|record| record.state == State::Held).map(|record| record.info))
+    let info = record.filter(|record| record.state == State::Held).map(|record| record.info);
+    let dead = info.as_ref().is_some_and(|info| Process::now().knows_dead(info));
+    Ok((if dead { LockState::Orphaned } else { LockState::Held }, info))
 }
 
 /// What is wrong with a file of the right name, if it cannot be a lock.

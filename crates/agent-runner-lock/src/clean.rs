@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     LockDir, LockInfo, LockState, LockStatus, ScanError,
-    acquire::{oddity, read_holder},
+    acquire::oddity,
     dir::Shared,
     floor::raise_floor,
-    list::status,
+    list::{Trust, look, status},
     name::stem,
     record::{self, Record, State},
     sys::{self, Folder, Locked},
@@ -40,7 +40,7 @@ pub struct CleanReport {
     pub removed: Vec<LockStatus>,
     /// Free, but kept: too young, or asked to be kept.
     pub kept: u64,
-    /// Held, and left to their holders.
+    /// Held, and left to their holders or to the children of dead ones.
     pub held: Vec<LockStatus>,
     /// Those of `held` that are held for longer than their holder meant to.
     pub overdue: Vec<LockStatus>,
@@ -72,7 +72,7 @@ impl LockDir {
             match self.shared.clean_one(&folder, &name, options) {
                 Ok(Cleaned::Removed(state, info)) => report.removed.push(status(stem, state, info)),
                 Ok(Cleaned::Kept) => report.kept += 1,
-                Ok(Cleaned::Held(info)) => report.held.push(status(stem, LockState::Held, info)),
+                Ok(Cleaned::Held(state, info)) => report.held.push(status(stem, state, info)),
                 Ok(Cleaned::Unreadable) => report.unreadable.push(name),
                 Ok(Cleaned::Foreign) => report.foreign.push(name),
                 Ok(Cleaned::Gone) => {}
@@ -90,7 +90,7 @@ impl LockDir {
 enum Cleaned {
     Removed(LockState, Option<LockInfo>),
     Kept,
-    Held(Option<LockInfo>),
+    Held(LockState, Option<LockInfo>),
     Unreadable,
     Foreign,
     Gone,
@@ -112,9 +112,8 @@ impl Shared {
             Err(error) if sys::absent_or_other(&error) => return Ok(Cleaned::Gone),
             Err(_) => return Ok(Cleaned::Foreign),
         };
-        let locked = match Locked::try_new(file)? {
-            Ok(locked) => locked,
-            Err(file) => return Ok(Cleaned::Held(read_holder(&file)?)),
+        let Ok(locked) = Locked::try_new(file)? else {
+            return refused(folder, name);
         };
         let found = sys::found(locked.file())?;
         if sys::id_at(&self.path_of(name), false)? != Some(found.id) {
@@ -143,4 +142,14 @@ impl Shared {
         let state = if died { LockState::Died } else { LockState::Free };
         Ok(Cleaned::Removed(state, record.map(|Record { info, .. }| info)))
     }
+}
+
+/// What is there to report of a file that the kernel says is locked.
+fn refused(folder: &Folder, name: &str) -> io::Result<Cleaned> {
+    Ok(match look(folder, name, Trust::Kernel)? {
+        Some((state @ (LockState::Held | LockState::Orphaned), info)) => Cleaned::Held(state, info),
+        // Free in the meantime, and so too young to go.
+        Some(_) => Cleaned::Kept,
+        None => Cleaned::Gone,
+    })
 }

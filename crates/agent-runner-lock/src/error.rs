@@ -221,7 +221,7 @@ pub enum LostError {
         path: PathBuf,
     },
     /// The system would not say.
-    #[error("could not check the lock of task {key}")]
+    #[error("could not use the locked file of task {key}")]
     Io {
         /// The key.
         key: String,

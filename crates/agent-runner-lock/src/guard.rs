@@ -2,6 +2,9 @@
 
 use std::{
     fmt,
+    fs::File,
+    io,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -100,6 +103,21 @@ impl TaskLock {
             }
             Err(source) => Err(LostError::Io { key: key(), source }),
         }
+    }
+
+    /// Does something with the locked file.
+    pub(crate) fn with_file<T>(
+        &self,
+        act: impl FnOnce(&File) -> io::Result<T>,
+    ) -> Result<T, LostError> {
+        let grip = self.held.grip();
+        act(self.held.locked(&grip)?.file())
+            .map_err(|source| LostError::Io { key: self.key().to_owned(), source })
+    }
+
+    /// The path of the lock's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.shared.path_of(&self.held.name)
     }
 
     /// Releases the lock and says whether that worked.

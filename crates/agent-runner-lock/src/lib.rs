@@ -8,6 +8,7 @@ mod floor;
 mod glob;
 mod guard;
 mod info;
+mod inherit;
 mod line;
 mod list;
 mod name;
@@ -28,5 +29,6 @@ pub use crate::{
     glob::{Glob, GlobError, paths_overlap},
     guard::TaskLock,
     info::LockInfo,
+    inherit::ChildCommand,
     status::{LockState, LockStatus},
 };

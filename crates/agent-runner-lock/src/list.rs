@@ -4,12 +4,12 @@ use std::{fs, io};
 
 use crate::{
     LockDir, LockInfo, LockState, LockStatus, ScanError,
-    acquire::read_holder,
+    acquire::{glance_again, read_holder},
     dir::{FORMAT_FILE, IGNORE_FILE, Shared},
     floor::FLOOR_FILE,
     name::{file_name, stem},
     record::{self, Record, State},
-    sys::{self, Folder},
+    sys::{self, Folder, Keeper},
 };
 
 impl LockDir {
@@ -30,6 +30,24 @@ impl LockDir {
             Ok(None) => Ok(LockStatus::new(key, LockState::Free, None)),
             Err(source) => Err(ScanError::Io { path, source }),
         }
+    }
+
+    /// The processes that keep a lock: its holder, and whoever a holder handed it on to. It is free
+    /// when all of them have ended.
+    ///
+    /// The numbers are of this process's PID namespace; those of other namespaces and users cannot
+    /// be seen unless their `/proc` can. It looks at all processes, which takes milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file cannot be read. Where there is no `/proc`, as on macOS and
+    /// Windows, that is always.
+    pub fn keepers(&self, key: &str) -> Result<Vec<u32>, ScanError> {
+        let name = file_name(key)?;
+        let folder = self.shared.folder_to_scan()?;
+        keepers(&folder, &name)
+            .map(|keepers| keepers.iter().map(|keeper| keeper.pid).collect())
+            .map_err(|source| ScanError::Io { path: self.shared.path_of(&name), source })
     }
 
     /// All locks that were ever acquired here and whose file was not cleaned away, ordered by key.
@@ -83,9 +101,18 @@ pub(crate) fn status(stem: &str, state: LockState, info: Option<LockInfo>) -> Lo
     LockStatus::new(&key, state, info)
 }
 
+/// The processes that keep the lock of a file.
+pub(crate) fn keepers(folder: &Folder, name: &str) -> io::Result<Vec<Keeper>> {
+    match folder.open_file_to_read(name) {
+        Ok(file) => sys::keepers(name, sys::found(&file)?.id),
+        Err(error) if sys::absent_or_other(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// When to ask the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
+pub(crate) enum Trust {
     /// Always.
     Kernel,
     /// Unless the record says that the lock was released.
@@ -97,7 +124,7 @@ enum Trust {
 }
 
 /// What is known of the lock in a file; `None` if there is no file.
-fn look(
+pub(crate) fn look(
     folder: &Folder,
     name: &str,
     trust: Trust,
@@ -116,10 +143,20 @@ fn look(
     {
         return Ok(Some((LockState::Free, Some(info))));
     }
-    // Read while it is known to be free, lest the next holder's record pass for a dead one's.
-    Ok(Some(match sys::while_free(&file, read)?.transpose()? {
-        Some(Some(Record { state: State::Held, info })) => (LockState::Died, Some(info)),
-        Some(record) => (LockState::Free, record.map(|record| record.info)),
-        None => (LockState::Held, read_holder(&file)?),
-    }))
+    let mut glances = 0;
+    loop {
+        // Read while it is known to be free, lest the next holder's record pass for a dead one's.
+        let (state, info) = match sys::while_free(&file, read)?.transpose()? {
+            Some(Some(Record { state: State::Held, info })) => (LockState::Died, Some(info)),
+            Some(record) => (LockState::Free, record.map(|record| record.info)),
+            None => {
+                let (state, info) = read_holder(&file)?;
+                if glance_again(&mut glances, state, info.as_ref()) {
+                    continue;
+                }
+                (state, info)
+            }
+        };
+        return Ok(Some((state, info)));
+    }
 }

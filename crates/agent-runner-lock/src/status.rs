@@ -14,6 +14,10 @@ pub enum LockState {
     Free,
     /// The kernel says that somebody holds it.
     Held,
+    /// Its holder is dead, but a child to which the holder handed it on still holds it; see
+    /// [`TaskLock::keep_with_child`](crate::TaskLock::keep_with_child) and
+    /// [`LockDir::keepers`](crate::LockDir::keepers).
+    Orphaned,
     /// Nobody holds it, but its last holder did not release it: the holder died.
     Died,
 }
@@ -41,7 +45,7 @@ pub struct LockStatus {
 
 impl LockStatus {
     pub(crate) fn new(key: &str, state: LockState, info: Option<LockInfo>) -> Self {
-        let held = state == LockState::Held;
+        let held = matches!(state, LockState::Held | LockState::Orphaned);
         Self {
             key: key.to_owned(),
             state,
@@ -51,9 +55,14 @@ impl LockStatus {
         }
     }
 
-    /// Whether somebody holds it.
+    /// Whether somebody holds it, be it a dead holder's child.
     pub fn is_held(&self) -> bool {
-        self.state == LockState::Held
+        matches!(self.state, LockState::Held | LockState::Orphaned)
+    }
+
+    /// Whether its holder is dead and a child of it holds it.
+    pub fn is_orphaned(&self) -> bool {
+        self.state == LockState::Orphaned
     }
 
     /// Whether its last holder died without releasing it.
@@ -76,6 +85,14 @@ impl fmt::Display for LockStatus {
                     }
                     _ => Ok(()),
                 }
+            }
+            (LockState::Orphaned, Some(LockInfo { holder_id, pid, host, .. })) => write!(
+                f,
+                "task {key} is held by a child of its dead holder {holder_id}, pid {pid} on host \
+                 {host}"
+            ),
+            (LockState::Orphaned, None) => {
+                write!(f, "task {key} is held by a child of its dead holder")
             }
             (LockState::Died, Some(LockInfo { holder_id, pid, host, .. })) => write!(
                 f,

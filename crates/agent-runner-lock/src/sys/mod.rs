@@ -14,6 +14,8 @@ use fd_lock::RwLock;
 use crate::LockInfo;
 
 #[cfg(unix)]
+mod proc;
+#[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
@@ -24,8 +26,8 @@ use self::unix as system;
 use self::windows as system;
 
 pub(crate) use self::system::{
-    CAN_REMOVE_HELD, FileId, Folder, absent_or_other, create_folder, id_at, not_a_lock, read_block,
-    write_block,
+    CAN_REMOVE_HELD, FileId, Folder, Keeper, absent_or_other, create_folder, id_at, inheritable,
+    keepers, not_a_lock, read_block, write_block,
 };
 
 /// What is there to know of an open file.
@@ -142,6 +144,24 @@ impl Process {
     pub(crate) fn wrote(&self, info: &LockInfo) -> bool {
         self.pid == info.pid
             && self.start_time == info.start_time
+            && self.pid_ns == info.pid_ns
+            && self.boot_id == info.boot_id
+            && self.host == info.host
+    }
+
+    /// Whether the process that wrote a record is proven to be dead. Of one that counts processes
+    /// or time in another way than we do, nothing is known.
+    pub(crate) fn knows_dead(&self, info: &LockInfo) -> bool {
+        let start_time = || system::start_time(info.pid).ok();
+        self.counts_as(info)
+            && info.start_time.is_some()
+            && start_time().is_some_and(|start_time| start_time != info.start_time)
+    }
+
+    /// Whether a process's number and start mean to us what they meant to who wrote a record.
+    fn counts_as(&self, info: &LockInfo) -> bool {
+        let known = self.pid_ns.is_some() && self.boot_id.is_some();
+        known
             && self.pid_ns == info.pid_ns
             && self.boot_id == info.boot_id
             && self.host == info.host

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
+    os::fd::OwnedFd,
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt},
     path::Path,
     time::{Duration, UNIX_EPOCH},
@@ -10,10 +11,11 @@ use std::{
 
 use rustix::{
     fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags},
-    io::Errno,
+    io::{Errno, FdFlags},
 };
 
-use super::{Found, Process};
+pub(crate) use super::proc::{Keeper, keepers, start_time};
+use super::{Found, Process, proc};
 use crate::{OpenError, record};
 
 /// Whether a file's name can be removed while the file is locked.
@@ -132,6 +134,14 @@ pub(super) fn unlock(file: &File) -> io::Result<()> {
     Ok(rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock))?)
 }
 
+/// A descriptor of the same open file that children inherit until it is closed.
+pub(crate) fn inheritable(file: &File) -> io::Result<OwnedFd> {
+    // Never in the place of a standard stream that happens to be closed.
+    let second = rustix::io::fcntl_dupfd_cloexec(file, 3)?;
+    rustix::io::fcntl_setfd(&second, FdFlags::empty())?;
+    Ok(second)
+}
+
 /// Reads as much of a record as there is.
 pub(crate) fn read_block<'a>(
     file: &File,
@@ -170,23 +180,16 @@ pub(crate) fn absent_or_other(error: &io::Error) -> bool {
 }
 
 pub(super) fn process(pid: u32) -> Process {
+    let pid_ns = proc::pid_namespace();
     Process {
         pid,
-        start_time: start_time(),
-        pid_ns: fs::metadata("/proc/self/ns/pid").ok().map(|namespace| namespace.ino()),
+        start_time: start_time(pid).ok().flatten().filter(|_| pid_ns.is_some()),
+        pid_ns,
         boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .ok()
             .map(|id| id.trim().chars().take(36).collect()),
         host: rustix::system::uname().nodename().to_string_lossy().chars().take(64).collect(),
     }
-}
-
-/// The 22nd field of `/proc/self/stat`, counted after the command, which may hold anything.
-fn start_time() -> Option<u64> {
-    let stat = fs::read("/proc/self/stat").ok()?;
-    let command_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(&stat[command_end + 1..]).ok()?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(target_os = "linux")]

@@ -120,6 +120,29 @@ pub(super) fn unlock(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Nothing: a lock is its process's own, and a child with the same handle does not share it.
+#[expect(clippy::unnecessary_wraps, reason = "the signature of unix.rs")]
+pub(crate) fn inheritable(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// A process that keeps a file's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keeper {
+    pub(crate) pid: u32,
+    pub(crate) locked_by: u32,
+}
+
+/// Nothing is known of other processes.
+pub(crate) fn keepers(_: &str, _: FileId) -> io::Result<Vec<Keeper>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nothing is known of other processes.
+pub(crate) fn start_time(_: u32) -> io::Result<Option<u64>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Reads as much of a record as there is, but for byte 0, which a holder locks against reading.
 pub(crate) fn read_block<'a>(
     file: &File,

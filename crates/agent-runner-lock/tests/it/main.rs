@@ -11,7 +11,11 @@ mod waiting;
 #[cfg(unix)]
 mod agent;
 #[cfg(unix)]
+mod alone;
+#[cfg(unix)]
 mod disk_full;
+#[cfg(target_os = "linux")]
+mod inherit;
 #[cfg(unix)]
 mod sketch;
 #[cfg(unix)]
