@@ -12,6 +12,7 @@
 use std::{
     fs::File,
     io,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -19,8 +20,10 @@ use std::{
 
 use crate::{
     AcquireError, LockDir, LockInfo, LockState, LockStatus, TaskLock,
+    dir::Shared,
     floor::floor,
     guard::Held,
+    lease::{Leases, Shard},
     name::file_name,
     record::{self, Block, State},
     sys::{self, Folder, Locked, Process},
@@ -104,6 +107,9 @@ impl LockDir {
             let locked = match ask.lock(file).map_err(failed)? {
                 Ok(locked) => locked,
                 Err(file) => {
+                    if shared.depose_expired(&folder, name, &file).map_err(failed)? {
+                        continue;
+                    }
                     let (state, info) = read_holder(&file).map_err(failed)?;
                     if glance_again(&mut glances, state, info.as_ref()) {
                         continue;
@@ -111,15 +117,23 @@ impl LockDir {
                     return Ok(Acquire::Held(Box::new(LockStatus::new(key, state, info))));
                 }
             };
-            let found = sys::found(locked.file()).map_err(failed)?;
-            if sys::id_at(&path, false).map_err(failed)? != Some(found.id) {
-                drop(locked);
-                folder = shared.folder_again().map_err(AcquireError::Folder)?;
-                continue;
-            }
-            if let Some(what) = oddity(&found) {
-                return Err(AcquireError::NotALock { path, what });
-            }
+            let _no_breaker = match shared.confirm(&folder, name, &path, &locked).map_err(failed)? {
+                Confirmed::Ours(no_breaker) => no_breaker,
+                Confirmed::Moved => {
+                    drop(locked);
+                    folder = shared.folder_again().map_err(AcquireError::Folder)?;
+                    continue;
+                }
+                Confirmed::Contested => {
+                    drop(locked);
+                    if glance_again(&mut glances, LockState::Held, None) {
+                        continue;
+                    }
+                    let status = LockStatus::new(key, LockState::Held, None);
+                    return Ok(Acquire::Held(Box::new(status)));
+                }
+                Confirmed::Odd(what) => return Err(AcquireError::NotALock { path, what }),
+            };
             return self.take(key, name, &folder, locked).map_err(failed).map(
                 |taken| match taken {
                     Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
@@ -128,6 +142,43 @@ impl LockDir {
             );
         }
         Err(AcquireError::Unstable { path })
+    }
+}
+
+/// What there is to a file that we locked.
+enum Confirmed {
+    /// The path names it. Nobody puts another file there before the record is written.
+    Ours(Shard),
+    /// The path names another file, or none.
+    Moved,
+    /// In a lease directory: somebody breaks a lock at this moment.
+    Contested,
+    /// It is not to be written to.
+    Odd(&'static str),
+}
+
+impl Shared {
+    fn confirm(
+        &self,
+        folder: &Folder,
+        name: &str,
+        path: &Path,
+        locked: &Locked,
+    ) -> io::Result<Confirmed> {
+        let no_breaker = match self.keep_breakers_out(folder, name) {
+            Ok(Some(no_breaker)) => no_breaker,
+            Ok(None) => return Ok(Confirmed::Contested),
+            Err(error) if sys::absent_or_other(&error) => return Ok(Confirmed::Moved),
+            Err(error) => return Err(error),
+        };
+        let found = sys::found(locked.file())?;
+        Ok(if sys::id_at(path, false)? != Some(found.id) {
+            Confirmed::Moved
+        } else if let Some(what) = oddity(&found) {
+            Confirmed::Odd(what)
+        } else {
+            Confirmed::Ours(no_breaker)
+        })
     }
 }
 
@@ -187,10 +238,10 @@ impl LockDir {
         let before = peek.map_or_else(|| floor(folder), |peek| Ok(peek.token))?;
         let info = self.info(key, before);
         let block = Block::held(&info);
-        sys::write_block(locked.file(), block.as_bytes())?;
         let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
+        held.write_record()?;
         match self.shared.registry.enter(name, &held) {
-            Ok(()) => Ok(Ok(held)),
+            Ok(()) => self.shared.begin_lease(&held).map(|()| Ok(held)),
             Err(other) => {
                 // Marks the record as free too, lest we pass for dead.
                 self.shared.let_go(&held).ok();
@@ -216,6 +267,7 @@ impl LockDir {
             start_time: process.start_time,
             pid_ns: process.pid_ns,
             note: None,
+            lease: self.shared.leases.as_ref().map(Leases::info),
         }
     }
 }
@@ -250,7 +302,7 @@ pub(crate) fn oddity(found: &sys::Found) -> Option<&'static str> {
     }
 }
 
-fn failed(path: &std::path::Path, source: io::Error) -> AcquireError {
+fn failed(path: &Path, source: io::Error) -> AcquireError {
     let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

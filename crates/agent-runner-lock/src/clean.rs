@@ -115,6 +115,10 @@ impl Shared {
         let Ok(locked) = Locked::try_new(file)? else {
             return refused(folder, name);
         };
+        // In a lease directory nobody may put a new file in the place of this one meanwhile.
+        let Some(_no_breaker) = self.keep_breakers_out(folder, name)? else {
+            return Ok(Cleaned::Kept);
+        };
         let found = sys::found(locked.file())?;
         if sys::id_at(&self.path_of(name), false)? != Some(found.id) {
             return Ok(Cleaned::Gone);

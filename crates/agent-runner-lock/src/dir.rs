@@ -8,8 +8,10 @@ use std::{
 };
 
 use crate::{
-    OpenError, ReleaseError,
+    LostReason, OpenError, ReleaseError,
+    lease::Leases,
     line::Lines,
+    mode::LockMode,
     name::file_name,
     registry::Registry,
     sys::{self, Folder, Locked},
@@ -21,8 +23,8 @@ pub(crate) const MAX_HOLDER: usize = 80;
 /// The file that says how the locks of a folder are meant. Programs that differ in that must not
 /// share a folder.
 pub(crate) const FORMAT_FILE: &str = ".lockdir";
-/// Begins with a blank as records do, see [`crate::record`].
-const FORMAT: &str = " agent-runner-lock 1 strict\n";
+/// What it begins with; then comes the mode.
+const FORMAT: &str = "agent-runner-lock 1";
 
 /// The file that keeps git from seeing the locks.
 pub(crate) const IGNORE_FILE: &str = ".gitignore";
@@ -45,6 +47,8 @@ pub(crate) struct Shared {
     folder: RwLock<Arc<Folder>>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
+    /// `None` in a strict directory.
+    pub(crate) leases: Option<Leases>,
 }
 
 impl LockDir {
@@ -65,6 +69,7 @@ impl LockDir {
             default_timeout: None,
             network_fs: NetworkFs::Refuse,
             shared_folder: false,
+            mode: LockMode::Strict,
         }
     }
 
@@ -109,7 +114,9 @@ impl LockDir {
             let (key, asked) = (key.to_owned(), holder_id.to_owned());
             return Err(ReleaseError::NotHolder { key, holder_id: holder, asked });
         }
-        self.shared.let_go(&held)
+        let released = self.shared.let_go(&held);
+        held.loss.declare(&LostReason::Released);
+        released
     }
 }
 
@@ -131,6 +138,7 @@ pub enum NetworkFs {
 /// | [`default_timeout`](Self::default_timeout) | none: no lock is ever overdue |
 /// | [`network_fs`](Self::network_fs) | refused |
 /// | [`allow_shared_folder`](Self::allow_shared_folder) | no |
+/// | [`lease`](Self::lease) | none: nothing but a release or death ends a lock |
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened before `open`"]
 pub struct LockDirBuilder {
@@ -139,6 +147,7 @@ pub struct LockDirBuilder {
     default_timeout: Option<Duration>,
     network_fs: NetworkFs,
     shared_folder: bool,
+    mode: LockMode,
 }
 
 impl LockDirBuilder {
@@ -167,6 +176,24 @@ impl LockDirBuilder {
         self
     }
 
+    /// Makes it a lease directory: a holder that shows no sign of life for `ttl` loses its lock to
+    /// whoever waits for it. All who use the folder must say the same.
+    ///
+    /// A thread of this crate renews what this process holds, every third of `ttl`. So a holder that
+    /// works stays in, however long it takes; one that is stopped, or whose disk does not answer, is
+    /// deposed, and hears of it by [`TaskLock::lost`](crate::TaskLock::lost) and
+    /// [`TaskLock::check`](crate::TaskLock::check) as soon as it runs again. Until then it may
+    /// write: **only a store that checks the token on every write keeps it from doing harm.** Even
+    /// the token of a lock that was just acquired may be old already, if the process was stopped
+    /// on its way out of the call.
+    ///
+    /// Take 30 seconds or more: a busy machine can stop a process for a second. At least 100 ms are
+    /// required.
+    pub fn lease(mut self, ttl: Duration) -> Self {
+        self.mode = LockMode::Lease { ttl };
+        self
+    }
+
     /// Opens the folder, and makes it if it is not there.
     ///
     /// # Errors
@@ -180,10 +207,11 @@ impl LockDirBuilder {
         // Absolute, because the current folder may change; with its symbolic links, because the
         // path that others use is the one that must lead to our files.
         let path = std::path::absolute(&self.path).map_err(|e| io_error(&self.path, e))?;
+        let leases = self.mode.leases(&path)?;
         let folder = RwLock::new(Arc::new(self.open_folder(&path)?));
         let (registry, lines) = (Registry::default(), Lines::default());
         let timeout = self.default_timeout;
-        let shared = Arc::new(Shared { path, options: self, folder, registry, lines });
+        let shared = Arc::new(Shared { path, options: self, folder, registry, lines, leases });
         Ok(LockDir { shared, holder_id, timeout })
     }
 
@@ -205,13 +233,22 @@ impl LockDirBuilder {
                 return Err(OpenError::NetworkFileSystem { path: path.into(), kind });
             }
         }
-        let found = write_once(&folder, FORMAT_FILE, FORMAT).map_err(|e| io_error(path, e))?;
-        if found != FORMAT.as_bytes() {
-            let found = String::from_utf8_lossy(&found).trim().chars().take(80).collect();
-            return Err(OpenError::Format { path: path.into(), found, known: FORMAT.trim() });
+        // Begins with a blank as records do, see `crate::record`.
+        let format = format!(" {FORMAT} {}\n", self.mode.word());
+        let found = write_once(&folder, FORMAT_FILE, &format).map_err(|e| io_error(path, e))?;
+        if found != format.as_bytes() {
+            return Err(self.other_format(path, &String::from_utf8_lossy(&found)));
         }
         write_once(&folder, IGNORE_FILE, "*\n").map_err(|e| io_error(path, e))?;
         Ok(folder)
+    }
+
+    fn other_format(&self, path: &Path, found: &str) -> OpenError {
+        let (path, found) = (path.to_owned(), found.trim());
+        if let Some(found) = found.strip_prefix(FORMAT).and_then(LockMode::parse) {
+            return OpenError::Mode { path, found, asked: self.mode };
+        }
+        OpenError::Format { path, found: found.chars().take(80).collect(), known: FORMAT }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{LockStatus, time::Span};
+use crate::{LockInfo, LockMode, LockStatus, time::Span};
 
 /// Why a string cannot be a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +63,29 @@ pub enum OpenError {
         path: PathBuf,
         /// The kind of file system.
         kind: &'static str,
+    },
+    /// The folder was made for locks that are taken from their holders by other rules.
+    #[error(
+        "lock folder '{path}' is for {found} locks, not for {asked} ones as asked; \
+         open it as what it is, or use a folder of your own"
+    )]
+    Mode {
+        /// The folder.
+        path: PathBuf,
+        /// What it is for.
+        found: LockMode,
+        /// What was asked for.
+        asked: LockMode,
+    },
+    /// Leases do not work with this length, or on this system.
+    #[error("no leases of {} in lock folder '{path}': {why}", Span(*ttl))]
+    Lease {
+        /// The folder.
+        path: PathBuf,
+        /// How long a lease was to last.
+        ttl: Duration,
+        /// Why not.
+        why: &'static str,
     },
     /// The folder is used in a way that this version does not know.
     #[error("lock folder '{path}' has format {found:?}, this program knows {known:?}")]
@@ -219,6 +242,23 @@ pub enum LostError {
         key: String,
         /// The folder.
         path: PathBuf,
+    },
+    /// Another file has its place: in a lease directory a contender put it there, after it saw no
+    /// sign of life for the length of the lease.
+    #[error("task {key} was taken away{}", by.as_ref().map_or_else(String::new, |by| format!(" by {by}")))]
+    Deposed {
+        /// The key.
+        key: String,
+        /// Who acquired it since, if somebody did.
+        by: Option<Box<LockInfo>>,
+    },
+    /// The lease was not renewed in time, so that others may take the lock at any moment.
+    #[error("the lease of task {key} was not renewed for {}", Span(*ttl))]
+    NotRenewed {
+        /// The key.
+        key: String,
+        /// How long the lease lasts.
+        ttl: Duration,
     },
     /// The system would not say.
     #[error("could not use the locked file of task {key}")]

@@ -5,14 +5,21 @@ use std::{
     fs::File,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use crate::{
     LockInfo, LostError, NoteError, ReleaseError,
     dir::Shared,
+    lease::Renewal,
+    loss::Loss,
     record::{Block, State},
     sys::{self, Locked},
+    watch,
 };
 
 /// A lock that this process holds until the guard is released or dropped.
@@ -22,8 +29,8 @@ use crate::{
 /// A forked child that inherits the guard does not hold the lock: there the guard does nothing.
 #[must_use = "the lock is released as soon as its guard is dropped"]
 pub struct TaskLock {
-    shared: Arc<Shared>,
-    held: Arc<Held>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) held: Arc<Held>,
 }
 
 impl TaskLock {
@@ -80,31 +87,6 @@ impl TaskLock {
         Ok(())
     }
 
-    /// Checks that the lock still excludes others: that its path still names the file which is
-    /// locked.
-    ///
-    /// It does, unless something that does not follow the protocol removed or replaced the file
-    /// or its folder (`git clean -fdx`, `rm -rf`). No file lock can prevent that.
-    ///
-    /// # Errors
-    ///
-    /// Says what became of it. The guard can still be released.
-    pub fn check(&self) -> Result<(), LostError> {
-        let key = || self.key().to_owned();
-        let grip = self.held.grip();
-        let locked = self.held.locked(&grip)?;
-        let named = sys::found(locked.file()).and_then(|found| {
-            Ok(sys::id_at(&self.shared.path_of(&self.held.name), false)? == Some(found.id))
-        });
-        match named {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                Err(LostError::LockDirReplaced { key: key(), path: self.shared.path().to_owned() })
-            }
-            Err(source) => Err(LostError::Io { key: key(), source }),
-        }
-    }
-
     /// Does something with the locked file.
     pub(crate) fn with_file<T>(
         &self,
@@ -149,24 +131,29 @@ impl fmt::Debug for TaskLock {
 /// A lock that this process holds, known to its guard and to the registry.
 #[derive(Debug)]
 pub(crate) struct Held {
-    key: String,
-    name: String,
+    pub(crate) key: String,
+    pub(crate) name: String,
     token: u64,
     /// The process that acquired it. A forked child has another number.
     pid: u32,
     previous: Option<LockInfo>,
+    pub(crate) loss: Loss,
+    watched: AtomicBool,
     grip: Mutex<Grip>,
 }
 
 #[derive(Debug)]
-struct Grip {
+pub(crate) struct Grip {
     /// `None` once released.
     locked: Option<Locked>,
     info: LockInfo,
     block: Block,
+    /// `None` in a strict directory.
+    pub(crate) lease: Option<Renewal>,
 }
 
 impl Held {
+    /// A lock whose record is about to be written.
     pub(crate) fn new(
         name: String,
         locked: Locked,
@@ -174,18 +161,53 @@ impl Held {
         block: Block,
         previous: Option<LockInfo>,
     ) -> Self {
+        let lease = info.lease.map(|lease| Renewal::new(lease.ttl, Instant::now()));
         Self {
             key: info.key.clone(),
             name,
             token: info.token,
             pid: info.pid,
             previous,
-            grip: Mutex::new(Grip { locked: Some(locked), info, block }),
+            loss: Loss::default(),
+            watched: AtomicBool::new(false),
+            grip: Mutex::new(Grip { locked: Some(locked), info, block, lease }),
         }
+    }
+
+    pub(crate) fn write_record(&self) -> io::Result<()> {
+        self.grip().write()
+    }
+
+    /// Writes a sign of life: the record, with one more renewal in it. Does nothing in a strict
+    /// directory.
+    pub(crate) fn write_renewal(&self) -> io::Result<()> {
+        let mut grip = self.grip();
+        // Once it is over, only a loss is to be found, and nobody is to be misled.
+        let over = grip.lease.is_none_or(|lease| lease.is_over(Instant::now()));
+        if let Some(lease) = &mut grip.info.lease
+            && !over
+        {
+            lease.renewals += 1;
+            grip.block = Block::held(&grip.info);
+            grip.write()?;
+        }
+        Ok(())
+    }
+
+    /// Looks after it from a time on, if that is not done already.
+    pub(crate) fn watch(self: &Arc<Self>, shared: &Arc<Shared>, due: Instant) -> io::Result<()> {
+        if self.watched.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        watch::look_after(shared, self, due)
     }
 
     pub(crate) fn info(&self) -> LockInfo {
         self.grip().info.clone()
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        self.token
     }
 
     /// Whether this process acquired it, rather than the one that it was forked from.
@@ -193,15 +215,22 @@ impl Held {
         self.pid == std::process::id()
     }
 
-    fn grip(&self) -> MutexGuard<'_, Grip> {
+    pub(crate) fn grip(&self) -> MutexGuard<'_, Grip> {
         self.grip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked<'a>(&self, grip: &'a Grip) -> Result<&'a Locked, LostError> {
+    pub(crate) fn locked<'a>(&self, grip: &'a Grip) -> Result<&'a Locked, LostError> {
         if !self.is_ours() {
             return Err(LostError::Forked { key: self.key.clone(), pid: self.pid });
         }
         grip.locked.as_ref().ok_or_else(|| LostError::Released { key: self.key.clone() })
+    }
+}
+
+impl Grip {
+    fn write(&self) -> io::Result<()> {
+        let Some(locked) = &self.locked else { return Ok(()) };
+        sys::write_block(locked.file(), self.block.as_bytes())
     }
 }
 
@@ -229,6 +258,9 @@ impl Shared {
         if !held.is_ours() {
             locked.abandon();
             return Err(ReleaseError::NotHeld { key: key() });
+        }
+        if held.watched.load(Ordering::Relaxed) {
+            watch::forget(held);
         }
         grip.block.set_state(State::Free);
         let written = sys::write_block(locked.file(), grip.block.as_bytes());

@@ -48,6 +48,20 @@ pub struct LockInfo {
     /// A word of the holder to those who find the record; see
     /// [`TaskLock::set_note`](crate::TaskLock::set_note).
     pub note: Option<String>,
+    /// In a lease directory: how the lock is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseInfo>,
+}
+
+/// What the record of a lock in a lease directory says of its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LeaseInfo {
+    /// After what time without a sign of life others may take the lock, in milliseconds.
+    #[serde(rename = "ttl_ms", with = "millis")]
+    pub ttl: Duration,
+    /// How often it was renewed: the sign of life.
+    pub renewals: u64,
 }
 
 impl LockInfo {
@@ -86,6 +100,25 @@ mod utc {
     ) -> Result<SystemTime, D::Error> {
         let text = Cow::<str>::deserialize(from)?;
         parse_utc(&text).ok_or_else(|| serde::de::Error::custom("not a time in UTC"))
+    }
+}
+
+mod millis {
+    //! A span as whole milliseconds.
+
+    use super::{Deserialize, Duration};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        span: &Duration,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acquire;
+mod check;
 mod clean;
 mod dir;
 mod error;
@@ -9,14 +10,18 @@ mod glob;
 mod guard;
 mod info;
 mod inherit;
+mod lease;
 mod line;
 mod list;
+mod loss;
+mod mode;
 mod name;
 mod registry;
 mod status;
 mod sys;
 mod time;
 mod wait;
+mod watch;
 
 #[doc(hidden)]
 pub mod record;
@@ -28,7 +33,9 @@ pub use crate::{
     error::{AcquireError, KeyError, LostError, NoteError, OpenError, ReleaseError, ScanError},
     glob::{Glob, GlobError, paths_overlap},
     guard::TaskLock,
-    info::LockInfo,
+    info::{LeaseInfo, LockInfo},
     inherit::ChildCommand,
+    loss::LostReason,
+    mode::LockMode,
     status::{LockState, LockStatus},
 };

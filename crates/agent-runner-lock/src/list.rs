@@ -7,6 +7,7 @@ use crate::{
     acquire::{glance_again, read_holder},
     dir::{FORMAT_FILE, IGNORE_FILE, Shared},
     floor::FLOOR_FILE,
+    lease,
     name::{file_name, stem},
     record::{self, Record, State},
     sys::{self, Folder, Keeper},
@@ -87,7 +88,8 @@ impl Shared {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path()).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if ![FORMAT_FILE, IGNORE_FILE, FLOOR_FILE].contains(&name.as_str()) {
+            let known = [FORMAT_FILE, IGNORE_FILE, FLOOR_FILE].contains(&name.as_str());
+            if !known && !lease::is_ours(&name) {
                 names.push(name);
             }
         }

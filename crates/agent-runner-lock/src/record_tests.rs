@@ -31,6 +31,7 @@ prop_compose! {
         micros in 0..253_402_300_800_000_000_u64,
         timeout in proptest::option::of(0..u64::from(u32::MAX)),
         numbers: (Option<u64>, Option<u64>),
+        lease in proptest::option::of((0..=u64::MAX, 0..=u64::MAX)),
     ) -> LockInfo {
         let mut note: Option<String> = note;
         while note.as_ref().is_some_and(|note| note.len() > crate::TaskLock::MAX_NOTE) {
@@ -48,6 +49,10 @@ prop_compose! {
             start_time: numbers.0,
             pid_ns: numbers.1,
             note,
+            lease: lease.map(|(ttl, renewals)| crate::LeaseInfo {
+                ttl: Duration::from_millis(ttl),
+                renewals,
+            }),
         }
     }
 }

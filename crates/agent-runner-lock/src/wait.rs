@@ -14,7 +14,8 @@ impl LockDir {
     /// Acquires a lock, and blocks the thread until it has it.
     ///
     /// Without a timeout the thread waits in the kernel's queue and has the lock some 30
-    /// microseconds after its release. With one it asks again and again, every 1 to 25 ms.
+    /// microseconds after its release. With one, or in a lease directory, it asks again and again,
+    /// every 1 to 25 ms.
     ///
     /// A thread that waits for a lock which it holds itself waits for ever, as with any mutex.
     ///
@@ -27,7 +28,9 @@ impl LockDir {
         timeout: Option<Duration>,
     ) -> Result<TaskLock, AcquireError> {
         match timeout {
-            None => self.wait_in_queue(key),
+            None if self.shared.leases.is_none() => self.wait_in_queue(key),
+            // Whoever waits in the kernel's queue does not see that a lease is over.
+            None => self.wait_in_line(key, Duration::MAX),
             Some(timeout) => self.wait_in_line(key, timeout),
         }
     }

@@ -56,6 +56,12 @@ impl Locked {
         Ok(if taken { Ok(Self(Some(file))) } else { Err(file) })
     }
 
+    /// Locks a file along with others who share it, or gives it back if somebody has it alone.
+    pub(crate) fn try_shared(file: File) -> io::Result<Result<Self, File>> {
+        let taken = granted(|| RwLock::new(&file).try_read().map(mem::forget))?;
+        Ok(if taken { Ok(Self(Some(file))) } else { Err(file) })
+    }
+
     /// Locks a file when its turn has come in the kernel's queue.
     pub(crate) fn wait(file: File) -> io::Result<Self> {
         granted(|| RwLock::new(&file).write().map(mem::forget))?;

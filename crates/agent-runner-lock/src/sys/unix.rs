@@ -88,6 +88,12 @@ impl Folder {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
+    /// Gives a file another name, in the place of the file that has it. Only for who has the mutex
+    /// of a lease directory.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
     pub(crate) fn id(&self) -> io::Result<FileId> {
         Ok(found(&self.0)?.id)
     }

@@ -83,6 +83,11 @@ impl Folder {
         fs::remove_file(self.0.join(name))
     }
 
+    /// Gives a file another name. Never called, see [`CAN_REMOVE_HELD`].
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "the signature of unix.rs")]
     pub(crate) fn id(&self) -> io::Result<FileId> {
         Ok(FileId)

@@ -6,9 +6,11 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStderr, ChildStdin, Command, Stdio},
+    time::Duration,
 };
 
 use agent_runner_lock::LockDir;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sketch;
 
@@ -18,11 +20,14 @@ mod torture_agent;
 
 const KIND: &str = "AGENT_RUNNER_LOCK_TEST_AGENT";
 const FOLDER: &str = "AGENT_RUNNER_LOCK_TEST_FOLDER";
+const TTL: &str = "AGENT_RUNNER_LOCK_TEST_TTL_MS";
 
 /// Whose algorithm an agent follows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Strict,
+    /// A lease directory, with leases that last so long.
+    Lease(Duration),
     Sketch,
 }
 
@@ -36,10 +41,12 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(kind: Kind, folder: &Path) -> Self {
+        let ttl = if let Kind::Lease(ttl) = kind { ttl.as_millis() } else { 0 };
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "agent::an_agent_speaks_the_protocol", "--nocapture"])
             .env(KIND, format!("{kind:?}"))
             .env(FOLDER, folder)
+            .env(TTL, ttl.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -50,6 +57,12 @@ impl Agent {
         Self { child, requests, answers }
     }
 
+    /// Sends one request and waits for the answer.
+    pub(crate) fn ask(&mut self, request: &str) -> String {
+        self.send(request).unwrap();
+        self.receive().unwrap()
+    }
+
     pub(crate) fn send(&mut self, request: &str) -> io::Result<()> {
         self.requests.write_all(format!("{request}\n").as_bytes())
     }
@@ -58,6 +71,11 @@ impl Agent {
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
         Ok(answer.trim_end().to_owned())
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
     /// SIGKILL.
@@ -80,17 +98,22 @@ fn an_agent_speaks_the_protocol() {
         return if kind == format!("{:?}", Kind::Sketch) {
             sketch::serve(Path::new(&folder), requests, answers).unwrap();
         } else {
-            torture_agent::serve(&LockDir::open(folder).unwrap(), requests, answers).unwrap();
+            let mut dir = LockDir::builder(folder).holder_id("agent");
+            let ttl = env::var(TTL).unwrap().parse().unwrap();
+            if ttl > 0 {
+                dir = dir.lease(Duration::from_millis(ttl));
+            }
+            torture_agent::serve(&dir.open().unwrap(), requests, answers).unwrap();
         };
     }
 
     let folder = tempfile::tempdir().unwrap();
     let dir = LockDir::open(folder.path().join("locks")).unwrap();
     let mut answers = Vec::new();
-    torture_agent::serve(&dir, &b"A 42\nA 42\nR\nR\nA\nQ\nR\n"[..], &mut answers).unwrap();
+    torture_agent::serve(&dir, &b"A 42\nA 42\nC\nR\nR\nA\nQ\nR\n"[..], &mut answers).unwrap();
     let answers = String::from_utf8(answers).unwrap();
     let lines: Vec<&str> = answers.lines().collect();
     assert!(lines[0].strip_prefix("OK ").is_some_and(|token| token.parse::<u64>().is_ok()));
-    let rest = ["BUSY", "OK", "ERR nothing is held", "ERR unknown request \"A\""];
+    let rest = ["BUSY", "OK", "OK", "ERR nothing is held", "ERR unknown request \"A\""];
     assert_eq!(lines[1..], rest, "after Q nothing is answered");
 }

@@ -17,6 +17,10 @@ mod disk_full;
 #[cfg(target_os = "linux")]
 mod inherit;
 #[cfg(unix)]
+mod lease;
+#[cfg(unix)]
+mod loss;
+#[cfg(unix)]
 mod sketch;
 #[cfg(unix)]
 mod torture;
