@@ -23,6 +23,7 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock},
     error::StoreError,
     memory::MemoryStore,
+    rules::Overlap,
     store::{
         AddReport, Beat, Budget, Claim, ClaimRequest, Counts, Fence, Filter, Finished, Imported,
         Report, RunningTask, Selector, TaskSource, TaskStore, Verdict, Worker,

@@ -5,6 +5,17 @@ use crate::{
     clock::{self, Millis},
 };
 
+/// Says whether two patterns of [`NewTask::touches`](crate::NewTask::touches) can match one path.
+///
+/// A store passes the patterns as they were added. All that it knows of them is that equal ones
+/// overlap. The order of the two must not matter.
+pub type Overlap = fn(&str, &str) -> bool;
+
+/// The safe answer of a store that was told no other.
+pub(crate) const fn any_two_overlap(_: &str, _: &str) -> bool {
+    true
+}
+
 /// What a task has used of its budgets, and what its claim allows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger {

@@ -25,23 +25,33 @@ mod looking;
 pub mod model;
 mod people;
 mod subject;
+mod touches;
 
 use std::{any::Any, fmt, pin::Pin, sync::Arc};
 
 use self::subject::Subject;
-use crate::{ManualClock, TaskStore};
+use crate::{ManualClock, Overlap, TaskStore, rules};
 
 /// A store to be tested, and what must live as long as it does.
 pub struct Fixture {
     // Dropped in this order: a store before the folder that it is in.
     store: Arc<dyn TaskStore>,
     kept: Vec<Box<dyn Any + Send>>,
+    overlap: Overlap,
 }
 
 impl Fixture {
     /// An empty store.
     pub fn new(store: impl TaskStore) -> Self {
-        Self { store: Arc::new(store), kept: Vec::new() }
+        Self { store: Arc::new(store), kept: Vec::new(), overlap: rules::any_two_overlap }
+    }
+
+    /// Says which [`touches`](crate::NewTask::touches) overlap for the store; else any two do.
+    ///
+    /// The suite's patterns look like `src/**` and `src/a/b`.
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
+        self
     }
 
     /// Keeps something until the store is dropped, such as a temporary folder.
@@ -73,8 +83,8 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be built").block_on(async {
         let clock = Arc::new(ManualClock::default());
-        let Fixture { store, kept } = make(Arc::clone(&clock)).await;
-        let subject = Subject { store, clock };
+        let Fixture { store, kept, overlap } = make(Arc::clone(&clock)).await;
+        let subject = Subject { store, clock, overlap };
         body(&subject).await;
         drop((subject, kept));
     });
@@ -105,6 +115,7 @@ cases! {
     locks: a_claim_goes_around_a_held_lock, blocked_tasks_keep_their_order, every_end_releases_the_lock, a_task_may_hold_several_locks, a_wake_up_that_is_no_use_is_passed_on, a_cancelled_task_lets_the_next_one_by, an_update_may_change_the_locks, a_lock_wakes_tasks_of_every_tag, a_waiting_need_holds_no_lock,
         a_head_full_of_blocked_tasks_is_gone_around;
     looking: what_is_not_there_is_not_found, pages_follow_the_order_of_adding, lists_are_filtered, filtered_pages_go_on_where_they_ended, every_task_is_counted_once;
+    touches: a_claim_goes_around_what_is_touched, what_overlaps_never_runs_together, a_task_waits_for_its_paths_and_for_its_locks, every_end_lets_go_of_the_paths, an_update_may_change_what_is_touched, a_path_wakes_tasks_of_every_tag;
     people: a_task_that_does_not_run_is_cancelled_at_once, a_running_task_is_told_to_stop, a_cancelled_task_is_not_tried_again, a_retry_fills_the_budgets, an_unknown_id_changes_nothing, changes_may_concern_all_that_fit;
     model: behaves_like_the_model;
 }
@@ -183,6 +194,12 @@ macro_rules! conformance {
             lists_are_filtered
             filtered_pages_go_on_where_they_ended
             every_task_is_counted_once
+            a_claim_goes_around_what_is_touched
+            what_overlaps_never_runs_together
+            a_task_waits_for_its_paths_and_for_its_locks
+            every_end_lets_go_of_the_paths
+            an_update_may_change_what_is_touched
+            a_path_wakes_tasks_of_every_tag
             a_task_that_does_not_run_is_cancelled_at_once
             a_running_task_is_told_to_stop
             a_cancelled_task_is_not_tried_again

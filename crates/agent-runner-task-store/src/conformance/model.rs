@@ -1,7 +1,8 @@
 //! Random actions on a store and on [`MemoryStore`] side by side: they must not be told apart.
 //!
-//! What may differ is when a store finds out that a lock is in the way of a task, so that tasks
-//! with locks may be pending in the one and waiting in the other. What comes from a claim may not.
+//! What may differ is when a store finds out that a lock or a path is in the way of a task, so that
+//! tasks with such may be pending in the one and waiting in the other. What comes from a claim may
+//! not.
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc, time::Duration};
 
@@ -9,12 +10,15 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::subject::{Subject, id, report, request, words};
 use crate::{
-    Claim, ClaimRequest, Clock, Counts, Fence, Filter, ManualClock, MemoryStore, NewTask, Report,
-    Selector, StoreError, Task, TaskId, TaskStatus, TaskStore, Verdict,
+    Claim, ClaimRequest, Clock, Counts, Fence, Filter, ManualClock, MemoryStore, NewTask, Overlap,
+    Report, Selector, StoreError, Task, TaskId, TaskStatus, TaskStore, Verdict,
 };
 
 /// How many different tasks the actions name.
 const TASKS: u32 = 12;
+
+/// What tasks touch: some overlap, some do not.
+const PATTERNS: [&str; 6] = ["src/**", "src/a/**", "src/a/b", "src/c", "docs/**", "docs/a"];
 
 /// Something that a user, a worker or the time does.
 #[derive(Debug, Clone)]
@@ -94,6 +98,7 @@ impl Action {
                 priority: i32::from(rank % 4 == 3) - i32::from(rank % 4 == 2),
                 depends_on: needs.collect(),
                 locks: pick(locks, ["x", "y", "z"]),
+                touches: pick(if which % 2 == 1 { locks / 64 } else { 0 }, PATTERNS),
                 tags: pick(tags, ["red", "blue", "red"]),
                 max_attempts: [None, None, Some(1), Some(2)][(version / 2 % 4) as usize],
                 ..NewTask::default()
@@ -104,7 +109,7 @@ impl Action {
     }
 }
 
-fn pick(bits: u32, from: [&str; 3]) -> Vec<String> {
+fn pick<const N: usize>(bits: u32, from: [&str; N]) -> Vec<String> {
     let mut picked = words(&from);
     let mut bit = 0;
     picked.retain(|_| {
@@ -142,14 +147,19 @@ fn selector(a: u32, b: u32) -> Selector {
 
 /// Does the actions to `store` and to a model, and compares what comes of each.
 ///
-/// `store` must be empty and use `clock`.
+/// `store` must be empty and use `clock` and `overlap`.
 ///
 /// # Panics
 ///
 /// When the two can be told apart, or when the store breaks a promise that both might break.
-pub async fn replay(store: Arc<dyn TaskStore>, clock: Arc<ManualClock>, actions: &[Action]) {
-    let model = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
-    let mut pair = Pair { store, model, clock, claims: Vec::new() };
+pub async fn replay(
+    store: Arc<dyn TaskStore>,
+    clock: Arc<ManualClock>,
+    overlap: Overlap,
+    actions: &[Action],
+) {
+    let model = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>).overlap(overlap);
+    let mut pair = Pair { store, model, clock, overlap, claims: Vec::new() };
     for action in actions {
         pair.act(action).await;
         pair.compare(action).await;
@@ -160,13 +170,14 @@ pub async fn replay(store: Arc<dyn TaskStore>, clock: Arc<ManualClock>, actions:
 pub(super) async fn behaves_like_the_model(s: &Subject) {
     let mut dice = StdRng::seed_from_u64(20_261_123);
     let actions: Vec<_> = (0..600).map(|_| Action::from_dice(dice.random())).collect();
-    replay(Arc::clone(&s.store), Arc::clone(&s.clock), &actions).await;
+    replay(Arc::clone(&s.store), Arc::clone(&s.clock), s.overlap, &actions).await;
 }
 
 struct Pair {
     store: Arc<dyn TaskStore>,
     model: MemoryStore,
     clock: Arc<ManualClock>,
+    overlap: Overlap,
     /// Every claim that was ever handed out: the store's fence and the model's.
     claims: Vec<(Fence, Fence)>,
 }
@@ -276,14 +287,27 @@ impl Pair {
         assert_eq!(names(&running), names(&model), "what runs after {action:?}");
         let live: HashSet<_> = running.iter().map(|running| &running.fence.task).collect();
         assert_eq!(live.len(), running.len(), "one live claim a task after {action:?}");
-        let mut locks = HashSet::new();
-        for task in ours.iter().filter(|task| task.status == TaskStatus::Running) {
-            for name in &task.spec.locks {
-                assert!(locks.insert(name), "'{name}' is held twice after {action:?}");
-            }
-        }
+        self.check_exclusion(&ours, action);
         let due = self.store.next_due().await.expect("looking works");
         assert_eq!(due, self.model.next_due().await.expect("looking works"), "{action:?}");
+    }
+
+    /// No two running tasks share a lock or a path.
+    fn check_exclusion(&self, tasks: &[Task], action: &Action) {
+        let (mut locks, mut patterns) = (HashSet::new(), Vec::<&String>::new());
+        for Task { id, spec, .. } in tasks.iter().filter(|it| it.status == TaskStatus::Running) {
+            for name in &spec.locks {
+                assert!(locks.insert(name), "'{name}' is held twice after {action:?}");
+            }
+            for pattern in &spec.touches {
+                let overlapped = patterns
+                    .iter()
+                    .copied()
+                    .find(|it| pattern == *it || (self.overlap)(pattern, it));
+                assert_eq!(overlapped, None, "with '{pattern}' of {id} after {action:?}");
+            }
+            patterns.extend(&spec.touches);
+        }
     }
 
     async fn tasks(&self, store: &dyn TaskStore) -> Vec<Task> {
@@ -293,7 +317,8 @@ impl Pair {
 
 /// Makes what may differ the same.
 fn blur(task: &mut Task) {
-    if task.status == TaskStatus::Waiting && !task.spec.locks.is_empty() {
+    let wants = !task.spec.locks.is_empty() || !task.spec.touches.is_empty();
+    if task.status == TaskStatus::Waiting && wants {
         task.status = TaskStatus::Pending;
     }
 }

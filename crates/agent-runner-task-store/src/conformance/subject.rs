@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     AddReport, Attempt, Beat, Budget, Claim, ClaimRequest, Counts, Fence, Filter, ManualClock,
-    NewTask, Report, RunningTask, Selector, StoreError, Task, TaskId, TaskStatus, TaskStore,
-    Verdict, Worker,
+    NewTask, Overlap, Report, RunningTask, Selector, StoreError, Task, TaskId, TaskStatus,
+    TaskStore, Verdict, Worker,
 };
 
 pub(super) struct Subject {
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) overlap: Overlap,
 }
 
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -33,6 +34,10 @@ pub(super) fn after(name: &str, needs: &[&str]) -> NewTask {
 
 pub(super) fn locking(name: &str, locks: &[&str]) -> NewTask {
     NewTask { locks: words(locks), ..task(name) }
+}
+
+pub(super) fn touching(name: &str, touches: &[&str]) -> NewTask {
+    NewTask { touches: words(touches), ..task(name) }
 }
 
 pub(super) fn tagged(name: &str, tags: &[&str]) -> NewTask {

@@ -12,8 +12,10 @@ use std::{
 use self::state::State;
 use crate::{
     AddReport, Attempt, Beat, Claim, ClaimRequest, Clock, Counts, Fence, Filter, Finished, NewTask,
-    Report, RunningTask, Selector, StoreError, SystemClock, Task, TaskId, TaskStatus, TaskStore,
+    Overlap, Report, RunningTask, Selector, StoreError, SystemClock, Task, TaskId, TaskStatus,
+    TaskStore,
     clock::{self, Millis},
+    rules,
 };
 
 /// A store that forgets everything when it is dropped.
@@ -47,7 +49,14 @@ impl MemoryStore {
 
     /// An empty store that takes its time from `clock`.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { clock, state: Mutex::new(State::new(rules::any_two_overlap)) }
+    }
+
+    /// This store, with a say on which patterns of [`touches`](NewTask::touches) overlap, so that
+    /// their tasks do not run at the same time. Without it any two patterns exclude each other.
+    pub fn overlap(self, overlap: Overlap) -> Self {
+        self.lock().1.overlap = overlap;
+        self
     }
 
     /// The time, and the state to use it on.

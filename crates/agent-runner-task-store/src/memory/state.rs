@@ -2,28 +2,28 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use crate::{
-    Attempt, Beat, Claim, ClaimRequest, Counts, Fence, Filter, NewTask, Report, RunningTask,
-    Selector, StoreError, Task, TaskId, TaskStatus,
+    Attempt, Beat, Claim, ClaimRequest, Counts, Fence, Filter, NewTask, Overlap, Report,
+    RunningTask, Selector, StoreError, Task, TaskId, TaskStatus,
     clock::{self, Millis},
     rules::{self, Ledger, Next},
 };
 
 /// Everything in the store. A task's place in the order of adding is its number here.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) tasks: BTreeMap<u64, Entry>,
     pub(super) ids: HashMap<TaskId, u64>,
     pub(super) keys: HashMap<String, u64>,
     /// The tasks to do that do not run, in the order of claiming.
     pub(super) queue: BTreeSet<(Reverse<i32>, u64)>,
-    /// The resources of the running tasks.
-    held: HashSet<String>,
+    /// The tasks that run.
+    running: BTreeSet<u64>,
     pub(super) next_number: u64,
+    pub(super) overlap: Overlap,
 }
 
 pub(super) struct Entry {
@@ -53,6 +53,18 @@ pub(super) struct Hold {
 }
 
 impl State {
+    pub(super) fn new(overlap: Overlap) -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            ids: HashMap::new(),
+            keys: HashMap::new(),
+            queue: BTreeSet::new(),
+            running: BTreeSet::new(),
+            next_number: 0,
+            overlap,
+        }
+    }
+
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Millis) -> Option<Claim> {
         let place = self.queue.iter().map(|(_, place)| *place).find(|place| {
             let entry = &self.tasks[place];
@@ -80,7 +92,7 @@ impl State {
             report: None,
         });
         self.queue.remove(&entry.rank(place));
-        self.held.extend(entry.spec.locks.iter().cloned());
+        self.running.insert(place);
         let task = self.task(place, now);
         Some(Claim { fence: Fence { task: task.id.clone(), attempt: task.attempt, nonce }, task })
     }
@@ -110,9 +122,8 @@ impl State {
                 Some(entry.rank(place))
             }
         };
-        let released = entry.spec.locks.clone();
         self.queue.extend(back);
-        self.held.retain(|name| !released.contains(name));
+        self.running.remove(&place);
         Ok(())
     }
 
@@ -229,7 +240,7 @@ impl State {
     }
 
     fn holds(&self) -> impl Iterator<Item = (&Entry, &Hold)> {
-        self.tasks.values().filter_map(|entry| match &entry.phase {
+        self.running.iter().map(|place| &self.tasks[place]).filter_map(|entry| match &entry.phase {
             Phase::Running(hold) => Some((entry, hold)),
             _ => None,
         })
@@ -283,7 +294,15 @@ impl State {
     fn is_claimable(&self, entry: &Entry, now: Millis) -> bool {
         self.is_unblocked(entry)
             && entry.due <= now
-            && !entry.spec.locks.iter().any(|name| self.held.contains(name))
+            && !self.holds().any(|(running, _)| self.conflict(&entry.spec, &running.spec))
+    }
+
+    /// Whether two tasks may not run at the same time.
+    fn conflict(&self, one: &NewTask, other: &NewTask) -> bool {
+        let overlaps = |pattern: &String| {
+            other.touches.iter().any(|taken| taken == pattern || (self.overlap)(pattern, taken))
+        };
+        one.locks.iter().any(|name| other.locks.contains(name)) || one.touches.iter().any(overlaps)
     }
 
     fn waits_for_time(&self, entry: &Entry, now: Millis) -> bool {

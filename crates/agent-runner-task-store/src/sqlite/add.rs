@@ -119,7 +119,7 @@ impl Adder {
         let task = row.task;
         let due = first_due(&task);
         let state = if task.depends_on.is_empty() { tx.resting(0, due) } else { State::Blocked };
-        let marks = marks(&task);
+        let marks = Marks::of(&task);
         let priority = i64::from(task.priority);
         tx.run(
             "INSERT INTO task (id, state, priority, unmet, due, marks, max_attempts, created)
@@ -190,7 +190,7 @@ impl Adder {
             (
                 seq,
                 task.priority,
-                marks(&task).0,
+                Marks::of(&task).0,
                 task.max_attempts,
                 spot.state.is_final(),
                 first_due(&task),
@@ -203,7 +203,7 @@ impl Adder {
         )?;
         tx.run("DELETE FROM dep WHERE task = ?1", [seq])?;
         tx.run("DELETE FROM tag WHERE seq = ?1", [seq])?;
-        tx.run("DELETE FROM lock WHERE seq = ?1", [seq])?;
+        tx.run("DELETE FROM want WHERE seq = ?1", [seq])?;
         write_words(tx, seq, &task)?;
         self.links.push(Link { seq, due: due.unwrap_or(0), needs: task.depends_on });
         Ok(())
@@ -306,14 +306,7 @@ fn write_words(tx: &Tx<'_>, seq: i64, task: &NewTask) -> Outcome<()> {
     for tag in &task.tags {
         tx.run("INSERT INTO tag (seq, name) VALUES (?1, ?2)", (seq, tag))?;
     }
-    for lock in &task.locks {
-        tx.run("INSERT INTO lock (seq, name) VALUES (?1, ?2)", (seq, lock))?;
-    }
-    Ok(())
-}
-
-fn marks(task: &NewTask) -> Marks {
-    Marks::new(!task.tags.is_empty(), !task.locks.is_empty())
+    tx.want(seq, task)
 }
 
 fn first_due(task: &NewTask) -> clock::Millis {

@@ -45,9 +45,9 @@ impl Tx<'_> {
         self.promote()?;
         for _ in 0..PARKED {
             let Some(spot) = self.head(&request.tags)? else { return Ok(Found::Nothing) };
-            let blocked = if spot.marks.locks() { self.lock_in_the_way(spot.seq)? } else { None };
-            match blocked {
-                Some(name) => self.park(spot, &name)?,
+            let closed = if spot.marks.wants() { self.in_the_way(spot)? } else { None };
+            match closed {
+                Some(resource) => self.park(spot, &resource)?,
                 None => return self.take(spot, request).map(Found::Task),
             }
         }
@@ -107,8 +107,8 @@ impl Tx<'_> {
             ),
         )?;
         self.moved(spot, State::Running)?;
-        if spot.marks.locks() {
-            self.hold_locks(spot.seq)?;
+        if spot.marks.wants() {
+            self.take_resources(spot.seq)?;
         }
         Ok(RawClaim { nonce, task: self.task(spot.seq)? })
     }

@@ -80,8 +80,8 @@ impl Tx<'_> {
             (spot.seq, fence.attempt, worker, started, self.now, json),
         )?;
         self.moved(spot, state)?;
-        if spot.marks.locks() {
-            self.release_locks(spot.seq)?;
+        if spot.marks.wants() {
+            self.release_resources(spot.seq)?;
         }
         if state == State::Succeeded {
             self.met(spot.seq)?;

@@ -7,13 +7,13 @@ mod content;
 mod deps;
 mod fault;
 mod finish;
-mod locks;
 mod open;
 mod options;
 #[cfg(test)]
 mod plans;
 mod read;
 mod reader;
+mod resources;
 mod row;
 mod state;
 mod tx;
@@ -105,13 +105,12 @@ impl SqliteStore {
         let (writer, reader) = connect().map_err(|fault: fault::Fault| fault.at(path))?;
         let no_thread = |source| StoreError::Io { path: path.to_owned(), source };
         let (reader, thread) = Reader::start(reader, path.to_owned()).map_err(no_thread)?;
-        let clock = options.clock;
+        let clock = Arc::clone(&options.clock);
         let threads = Threads { reader: Some(thread), writer: None };
         let mut store = Self { path: path.to_owned(), clock, writer: None, reader, threads };
         if let Some(conn) = writer {
-            let (path, clock) = (store.path.clone(), Arc::clone(&store.clock));
             let (writer, thread) =
-                Writer::start(conn, path, clock, options.synchronous).map_err(no_thread)?;
+                Writer::start(conn, path.to_owned(), options).map_err(no_thread)?;
             store.writer = Some(writer);
             store.threads.writer = Some(thread);
         }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::SqliteStore;
-use crate::{Clock, StoreError, SystemClock};
+use crate::{Clock, Overlap, StoreError, SystemClock, rules};
 
 /// Opens a [`SqliteStore`] in another way than [`SqliteStore::open`].
 ///
@@ -14,6 +14,7 @@ use crate::{Clock, StoreError, SystemClock};
 /// | [`read_only`](Self::read_only) | no |
 /// | [`max_pages`](Self::max_pages) | no limit |
 /// | [`clock`](Self::clock) | [`SystemClock`] |
+/// | [`overlap`](Self::overlap) | any two patterns overlap |
 #[derive(Debug, Clone)]
 #[must_use = "options do nothing until a store is opened with them"]
 pub struct SqliteOptions {
@@ -22,6 +23,7 @@ pub struct SqliteOptions {
     pub(super) read_only: bool,
     pub(super) max_pages: Option<i64>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) overlap: Overlap,
 }
 
 /// What a finished call survives.
@@ -51,6 +53,7 @@ impl SqliteOptions {
             read_only: false,
             max_pages: None,
             clock: Arc::new(SystemClock),
+            overlap: rules::any_two_overlap,
         }
     }
 
@@ -82,6 +85,16 @@ impl SqliteOptions {
     /// Where the time comes from.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Which patterns of [`touches`](crate::NewTask::touches) overlap, so that their tasks do not
+    /// run at the same time.
+    ///
+    /// Without this any two patterns exclude each other. All who open one store should say the
+    /// same, since each claim goes by what its own store was told.
+    pub const fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
         self
     }
 

@@ -4,11 +4,13 @@
 
 use rusqlite::Connection;
 
+use super::open::MIGRATIONS;
+
 /// The sources of everything that runs while tasks are claimed, finished and watched.
 const SOURCES: [(&str, &str); 9] = [
     ("claim", include_str!("claim.rs")),
     ("finish", include_str!("finish.rs")),
-    ("locks", include_str!("locks.rs")),
+    ("resources", include_str!("resources.rs")),
     ("deps", include_str!("deps.rs")),
     ("tx", include_str!("tx.rs")),
     ("row", include_str!("row.rs")),
@@ -28,7 +30,9 @@ const SMALL: [(&str, &str); 3] = [
 #[test]
 fn every_statement_uses_an_index() {
     let conn = Connection::open_in_memory().expect("a database");
-    conn.execute_batch(include_str!("schema.sql")).expect("the schema is good");
+    for script in MIGRATIONS {
+        conn.execute_batch(script).expect("the schema is good");
+    }
     let mut seen = 0;
     for (file, source) in SOURCES {
         for sql in statements(source) {

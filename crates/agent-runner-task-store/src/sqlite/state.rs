@@ -15,7 +15,7 @@ pub(super) enum State {
     Blocked,
     /// A time is in the way, or was until a claim looks.
     Delayed,
-    /// A claim met it while one of its locks was held.
+    /// A claim met it while something that it wants was closed.
     Parked,
     Running,
     Succeeded,

@@ -6,7 +6,7 @@ use super::{
     fault::{Fault, Outcome, repeat},
     state::State,
 };
-use crate::clock::Millis;
+use crate::{NewTask, Overlap, clock::Millis};
 
 /// What operations write with.
 ///
@@ -14,6 +14,7 @@ use crate::clock::Millis;
 pub(super) struct Tx<'c> {
     conn: &'c Connection,
     pub(super) now: Millis,
+    overlap: Overlap,
     deltas: [i64; State::ALL.len()],
     lost: Option<rusqlite::Error>,
 }
@@ -32,16 +33,24 @@ pub(super) struct Spot {
 pub(super) struct Marks(pub(super) i64);
 
 impl Marks {
-    pub(super) const fn new(tags: bool, locks: bool) -> Self {
-        Self(tags as i64 | (locks as i64) << 1)
+    pub(super) fn of(task: &NewTask) -> Self {
+        let touches = !task.touches.is_empty();
+        let wants = touches || !task.locks.is_empty();
+        Self(i64::from(!task.tags.is_empty()) | i64::from(wants) << 1 | i64::from(touches) << 2)
     }
 
     pub(super) const fn tags(self) -> bool {
         self.0 & 1 != 0
     }
 
-    pub(super) const fn locks(self) -> bool {
+    /// Resources of any kind.
+    pub(super) const fn wants(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// Patterns among them.
+    pub(super) const fn touches(self) -> bool {
+        self.0 & 4 != 0
     }
 }
 
@@ -58,12 +67,17 @@ impl Spot {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) const fn new(conn: &'c Connection, now: Millis) -> Self {
-        Self { conn, now, deltas: [0; State::ALL.len()], lost: None }
+    pub(super) const fn new(conn: &'c Connection, now: Millis, overlap: Overlap) -> Self {
+        Self { conn, now, overlap, deltas: [0; State::ALL.len()], lost: None }
     }
 
     pub(super) const fn connection(&self) -> &'c Connection {
         self.conn
+    }
+
+    /// Whether two patterns can match one path.
+    pub(super) fn overlap(&self, one: &str, other: &str) -> bool {
+        (self.overlap)(one, other)
     }
 
     /// Runs one operation of those that share the transaction.
@@ -158,7 +172,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Accounts for a task's move, which its row already shows: counters, the lists of tagged and
-    /// of parked tasks, and those who waited for it to take a lock that it now leaves.
+    /// of parked tasks, and those who waited for it to take a resource that it now leaves.
     pub(super) fn moved(&mut self, spot: Spot, to: State) -> Outcome<()> {
         self.deltas[spot.state as usize] -= 1;
         self.deltas[to as usize] += 1;
@@ -172,7 +186,7 @@ impl<'c> Tx<'c> {
         if to == State::Ready {
             self.list_tags(spot)?;
         }
-        if spot.state == State::Ready && to != State::Running && spot.marks.locks() {
+        if spot.state == State::Ready && to != State::Running && spot.marks.wants() {
             self.pass_on(spot.seq)?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread::JoinHandle,
 };
 
@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 
 use super::{
     fault::{Outcome, translate},
-    options::Synchronous,
+    options::{SqliteOptions, Synchronous},
     tx::Tx,
 };
-use crate::{Clock, StoreError, clock};
+use crate::{StoreError, clock};
 
 /// The most operations in one transaction, so that nobody waits long for the first to be durable.
 const BATCH: usize = 256;
@@ -54,11 +54,10 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         path: PathBuf,
-        clock: Arc<dyn Clock>,
-        synchronous: Synchronous,
+        options: SqliteOptions,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, jobs) = mpsc::channel();
-        let desk = Desk { conn, path, clock, synchronous, durability: None };
+        let desk = Desk { conn, path, options, durability: None };
         let thread = std::thread::Builder::new()
             .name("task-store-writer".into())
             .spawn(move || desk.serve(&jobs))?;
@@ -153,8 +152,7 @@ where
 struct Desk {
     conn: Connection,
     path: PathBuf,
-    clock: Arc<dyn Clock>,
-    synchronous: Synchronous,
+    options: SqliteOptions,
     /// What the connection is set to.
     durability: Option<Durability>,
 }
@@ -199,7 +197,7 @@ impl Desk {
     }
 
     fn fill(&self, batch: &mut VecDeque<Box<dyn Job>>) -> rusqlite::Result<()> {
-        let mut tx = Tx::new(&self.conn, clock::now(&*self.clock));
+        let mut tx = Tx::new(&self.conn, clock::now(&*self.options.clock), self.options.overlap);
         for job in batch {
             job.run(&mut tx, &self.path);
             if let Some(error) = tx.lost() {
@@ -211,7 +209,7 @@ impl Desk {
     }
 
     fn set_durability(&mut self, wanted: Durability) -> rusqlite::Result<()> {
-        let wanted = match self.synchronous {
+        let wanted = match self.options.synchronous {
             Synchronous::Full => wanted,
             Synchronous::Normal => Durability::Process,
         };

@@ -19,7 +19,7 @@ proptest! {
             let folder = super::folder();
             let clock = Arc::new(ManualClock::default());
             let store = super::open(&folder.path().join("store.db"), Arc::clone(&clock));
-            replay(Arc::new(store), clock, &actions).await;
+            replay(Arc::new(store), clock, crate::overlap, &actions).await;
         });
     }
 }
