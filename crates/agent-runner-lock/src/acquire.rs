@@ -266,6 +266,7 @@ impl LockDir {
             boot_id: process.boot_id.clone(),
             start_time: process.start_time,
             pid_ns: process.pid_ns,
+            uid: process.uid,
             note: None,
             lease: self.shared.leases.as_ref().map(Leases::info),
         }

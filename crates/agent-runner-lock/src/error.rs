@@ -271,6 +271,107 @@ pub enum LostError {
     },
 }
 
+/// Why a lock was not taken over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeoverError {
+    /// The lock has another holder than the one that was to be ended.
+    #[error("{status}, no longer by who was to be ended")]
+    Changed {
+        /// Who holds it now.
+        status: Box<LockStatus>,
+    },
+    /// It is not proven which process has the lock.
+    #[error("task {key} is held, but it is not certain by which process: {why}")]
+    NoProof {
+        /// The key.
+        key: String,
+        /// What is missing.
+        why: NoProof,
+    },
+    /// A process that has the lock cannot be signalled.
+    #[error("could not end process {pid}, which has the lock of task {key}")]
+    Signal {
+        /// The key.
+        key: String,
+        /// The process.
+        pid: u32,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Processes were killed, but are still there: the system does something for them that cannot
+    /// be interrupted, such as waiting for a dead disk.
+    #[error("killed processes {pids:?}, which have the lock of task {key}, but they do not end")]
+    Survived {
+        /// The key.
+        key: String,
+        /// The processes.
+        pids: Vec<u32>,
+    },
+    /// The lock could not be had.
+    #[error(transparent)]
+    Acquire(#[from] AcquireError),
+    /// It could not be found out who has the lock.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+}
+
+/// What is missing to prove that a process holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoProof {
+    /// The record cannot be read.
+    #[error("its record names no holder")]
+    UnknownHolder,
+    /// The holder is on another machine.
+    #[error("its holder is on host {host}")]
+    OtherHost {
+        /// The machine.
+        host: String,
+    },
+    /// The holder wrote its record before the machine was started the last time, or on another
+    /// machine of this name.
+    #[error("its record is from before this machine was started")]
+    OtherBoot,
+    /// The holder's process number is that of another container.
+    #[error("its holder counts processes in another PID namespace, as in a container")]
+    OtherPidNamespace,
+    /// The holder is another user's process.
+    #[error("its holder is a process of another user{}", uid.map(|uid| format!(", {uid}")).unwrap_or_default())]
+    OtherUser {
+        /// The user.
+        uid: Option<u32>,
+    },
+    /// This system does not say enough about processes, or did not to the holder.
+    #[error("it is not known when its holder was started, and where")]
+    UnknownProcess,
+    /// It is this very process that holds the lock, or that inherited it.
+    #[error("this process has it")]
+    ThisProcess,
+    /// The number of the holder's process was given to another one.
+    #[error("process {pid} is another one than its holder")]
+    OtherProcess {
+        /// The process.
+        pid: u32,
+    },
+    /// The holder's process lives, but the kernel does not show that it locked the file.
+    #[error("process {pid}, which its record names, is not seen to have locked it")]
+    NotLockedBy {
+        /// The process.
+        pid: u32,
+    },
+    /// Another process has the lock, not from the dead holder.
+    #[error("process {pid} has it, but not from the dead holder that its record names")]
+    NotInherited {
+        /// The process.
+        pid: u32,
+    },
+    /// No process can be seen that has the lock.
+    #[error("no process can be seen that has it")]
+    NobodySeen,
+}
+
 /// Why a note was not written. The one before it stays.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -97,6 +97,11 @@ impl TaskLock {
             .map_err(|source| LostError::Io { key: self.key().to_owned(), source })
     }
 
+    /// When it is overdue; `None` for never.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.held.since.checked_add(self.held.grip().info.timeout?)
+    }
+
     /// The path of the lock's file.
     pub(crate) fn path(&self) -> PathBuf {
         self.shared.path_of(&self.held.name)
@@ -134,6 +139,7 @@ pub(crate) struct Held {
     pub(crate) key: String,
     pub(crate) name: String,
     token: u64,
+    since: Instant,
     /// The process that acquired it. A forked child has another number.
     pid: u32,
     previous: Option<LockInfo>,
@@ -166,6 +172,7 @@ impl Held {
             key: info.key.clone(),
             name,
             token: info.token,
+            since: Instant::now(),
             pid: info.pid,
             previous,
             loss: Loss::default(),

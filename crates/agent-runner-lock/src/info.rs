@@ -45,6 +45,8 @@ pub struct LockInfo {
     pub start_time: Option<u64>,
     /// The PID namespace in which `pid` counts.
     pub pid_ns: Option<u64>,
+    /// The user that the process acts as, where users have numbers.
+    pub uid: Option<u32>,
     /// A word of the holder to those who find the record; see
     /// [`TaskLock::set_note`](crate::TaskLock::set_note).
     pub note: Option<String>,

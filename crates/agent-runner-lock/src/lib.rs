@@ -16,9 +16,11 @@ mod list;
 mod loss;
 mod mode;
 mod name;
+mod overdue;
 mod registry;
 mod status;
 mod sys;
+mod takeover;
 mod time;
 mod wait;
 mod watch;
@@ -30,7 +32,10 @@ pub use crate::{
     acquire::Acquire,
     clean::{CleanOptions, CleanReport},
     dir::{LockDir, LockDirBuilder, NetworkFs},
-    error::{AcquireError, KeyError, LostError, NoteError, OpenError, ReleaseError, ScanError},
+    error::{
+        AcquireError, KeyError, LostError, NoProof, NoteError, OpenError, ReleaseError, ScanError,
+        TakeoverError,
+    },
     glob::{Glob, GlobError, paths_overlap},
     guard::TaskLock,
     info::{LeaseInfo, LockInfo},
@@ -38,4 +43,5 @@ pub use crate::{
     loss::LostReason,
     mode::LockMode,
     status::{LockState, LockStatus},
+    takeover::Takeover,
 };

@@ -17,7 +17,7 @@ use crate::LockInfo;
 /// The longest key, holder, host and note fit even if JSON needs six bytes for each of the note's.
 /// A file never gets shorter or longer: truncating costs 60 times as much as writing in place on
 /// ext4, which flushes such a file when it is closed.
-pub const LEN: usize = 2048;
+pub const LEN: usize = 2560;
 
 const HEAD: &str = r#" {"v":1,"state":""#;
 const TOKEN: &str = r#"","token":"#;

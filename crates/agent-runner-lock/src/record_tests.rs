@@ -30,7 +30,7 @@ prop_compose! {
         pid: u32,
         micros in 0..253_402_300_800_000_000_u64,
         timeout in proptest::option::of(0..u64::from(u32::MAX)),
-        numbers: (Option<u64>, Option<u64>),
+        numbers: (Option<u64>, Option<u64>, Option<u32>),
         lease in proptest::option::of((0..=u64::MAX, 0..=u64::MAX)),
     ) -> LockInfo {
         let mut note: Option<String> = note;
@@ -48,6 +48,7 @@ prop_compose! {
             boot_id: Some("01234567-89ab-cdef-0123-456789abcdef".into()),
             start_time: numbers.0,
             pid_ns: numbers.1,
+            uid: numbers.2,
             note,
             lease: lease.map(|(ttl, renewals)| crate::LeaseInfo {
                 ttl: Duration::from_millis(ttl),
@@ -119,4 +120,25 @@ fn a_record_of_the_first_sketch_is_not_ours() {
     let theirs = br#"{"task_id": 42, "holder_id": "worker-0", "pid": 1, "acquired_at": "2026-11-23T19:21:34.123456", "timeout": 300}"#;
     assert_eq!(parse(theirs), None);
     assert_eq!(parse(b""), None);
+}
+
+#[test]
+fn the_longest_record_fits() {
+    let info = LockInfo {
+        token: (u64::MAX >> 1) - 1,
+        key: "\"".repeat(crate::name::MAX_KEY),
+        holder_id: "\"".repeat(crate::dir::MAX_HOLDER),
+        pid: u32::MAX,
+        acquired_at: UNIX_EPOCH + Duration::from_micros(253_402_300_799_999_999),
+        timeout: Some(Duration::from_micros(u64::from(u32::MAX) * 1_000_000 + 1)),
+        host: "\"".repeat(64),
+        boot_id: Some("01234567-89ab-cdef-0123-456789abcdef".into()),
+        start_time: Some(u64::MAX),
+        pid_ns: Some(u64::MAX),
+        uid: Some(u32::MAX),
+        note: Some("\u{1}".repeat(crate::TaskLock::MAX_NOTE)),
+        lease: Some(crate::LeaseInfo { ttl: Duration::from_millis(u64::MAX), renewals: u64::MAX }),
+    };
+    let block = Block::held(&info);
+    assert_eq!(parse(block.as_bytes()).map(|record| record.info), Some(info));
 }

@@ -154,7 +154,7 @@ impl Wake for Unpark {
 
 /// The pauses between two questions: about 1 ms first, then longer, never over 25 ms. Half of each
 /// is random, so that processes do not ask in step.
-struct Pauses {
+pub(crate) struct Pauses {
     next: Duration,
     random: u64,
 }
@@ -163,11 +163,11 @@ impl Pauses {
     const SHORTEST: Duration = Duration::from_millis(1);
     const LONGEST: Duration = Duration::from_millis(25);
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: Self::SHORTEST, random: RandomState::new().hash_one(0) | 1 }
     }
 
-    fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         // xorshift64 (George Marsaglia, "Xorshift RNGs").
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

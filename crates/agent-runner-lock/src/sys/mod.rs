@@ -20,6 +20,12 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(not(target_os = "linux"))]
+#[path = "no_signal.rs"]
+mod signal;
+#[cfg(target_os = "linux")]
+mod signal;
+
 #[cfg(unix)]
 use self::unix as system;
 #[cfg(windows)]
@@ -29,6 +35,17 @@ pub(crate) use self::system::{
     CAN_REMOVE_HELD, FileId, Folder, Keeper, absent_or_other, create_folder, id_at, inheritable,
     keepers, not_a_lock, read_block, write_block,
 };
+
+pub(crate) use self::signal::Target;
+
+/// What ends a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Signal {
+    /// Asks it to.
+    Term,
+    /// Does not ask.
+    Kill,
+}
 
 /// What is there to know of an open file.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +146,7 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     pub(crate) start_time: Option<u64>,
     pub(crate) pid_ns: Option<u64>,
+    pub(crate) uid: Option<u32>,
     pub(crate) boot_id: Option<String>,
     pub(crate) host: String,
 }
@@ -166,7 +184,7 @@ impl Process {
 
     /// Whether a process's number and start mean to us what they meant to who wrote a record.
     fn counts_as(&self, info: &LockInfo) -> bool {
-        let known = self.pid_ns.is_some() && self.boot_id.is_some();
+        let known = self.pid_ns.is_some() && self.boot_id.is_some() && self.start_time.is_some();
         known
             && self.pid_ns == info.pid_ns
             && self.boot_id == info.boot_id

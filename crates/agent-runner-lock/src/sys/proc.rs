@@ -28,6 +28,15 @@ fn namespace(kind: &str) -> Option<u64> {
     fs::metadata(format!("/proc/self/ns/{kind}")).ok().map(|namespace| namespace.ino())
 }
 
+/// When this process was started, if its clock counts from the machine's start as others' do: in a
+/// time namespace it need not, and `/proc` is read with the reader's clock.
+pub(super) fn own_start_time(pid: u32) -> Option<u64> {
+    let is_zero = |line: &str| line.split_whitespace().skip(1).all(|offset| offset == "0");
+    // Before time namespaces there was no such file.
+    let offsets = fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+    offsets.lines().all(is_zero).then(|| start_time(pid).ok().flatten()).flatten()
+}
+
 /// When a process was started, in clock ticks; `None` if there is no such process any more.
 pub(crate) fn start_time(pid: u32) -> io::Result<Option<u64>> {
     let stat = match fs::read(format!("/proc/{pid}/stat")) {

@@ -189,8 +189,9 @@ pub(super) fn process(pid: u32) -> Process {
     let pid_ns = proc::pid_namespace();
     Process {
         pid,
-        start_time: start_time(pid).ok().flatten().filter(|_| pid_ns.is_some()),
+        start_time: proc::own_start_time(pid).filter(|_| pid_ns.is_some()),
         pid_ns,
+        uid: Some(rustix::process::geteuid().as_raw()),
         boot_id: fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .ok()
             .map(|id| id.trim().chars().take(36).collect()),

@@ -194,6 +194,7 @@ pub(super) fn process(pid: u32) -> Process {
         pid,
         start_time: None,
         pid_ns: None,
+        uid: None,
         boot_id: None,
         host: host.chars().filter(|character| !character.is_control()).take(16).collect(),
     }

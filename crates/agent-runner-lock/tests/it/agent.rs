@@ -5,7 +5,7 @@ use std::{
     env,
     io::{self, BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStderr, ChildStdin, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -41,8 +41,15 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(kind: Kind, folder: &Path) -> Self {
+        Self::start_under(&["env"], kind, folder)
+    }
+
+    /// Starts one by a program which becomes it or waits for it.
+    pub(crate) fn start_under(tool: &[&str], kind: Kind, folder: &Path) -> Self {
         let ttl = if let Kind::Lease(ttl) = kind { ttl.as_millis() } else { 0 };
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut child = Command::new(tool[0])
+            .args(&tool[1..])
+            .arg(env::current_exe().unwrap())
             .args(["--exact", "agent::an_agent_speaks_the_protocol", "--nocapture"])
             .env(KIND, format!("{kind:?}"))
             .env(FOLDER, folder)
@@ -76,6 +83,25 @@ impl Agent {
     /// SIGSTOP or SIGCONT.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    /// Has it acquire a lock that nobody holds.
+    pub(crate) fn take(&mut self, key: &str) {
+        self.send(&format!("A {key}")).unwrap();
+        let answer = self.receive().unwrap();
+        assert!(answer.starts_with("OK "), "{answer}");
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// SIGKILL.

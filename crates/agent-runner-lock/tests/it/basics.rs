@@ -70,6 +70,8 @@ fn an_overdue_lock_is_only_reported() {
     let Acquire::Held(status) = dir.try_acquire("42").unwrap() else { panic!("it was broken") };
     assert!(status.overdue);
     assert!(status.to_string().contains("overdue"), "{status}");
+    assert!(lock.is_overdue());
+    assert!(!take(&dir, "43").is_overdue(), "it meant to take as long as it takes");
     lock.check().unwrap();
 }
 

@@ -34,14 +34,14 @@ fn on_another_thread(act: impl FnOnce() + Send) {
 }
 
 /// A holder whose child keeps its lock. The child ends with `input`.
-struct Family {
-    holder: Child,
-    child: u32,
-    input: ChildStdin,
+pub(crate) struct Family {
+    pub(crate) holder: Child,
+    pub(crate) child: u32,
+    pub(crate) input: ChildStdin,
 }
 
 impl Family {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut holder = Command::new(env::current_exe().unwrap())
             .args(["--exact", "inherit::a_killed_holders_child_keeps_the_lock", "--nocapture"])
             .env(FOLDER, folder)

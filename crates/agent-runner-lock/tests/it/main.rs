@@ -22,6 +22,8 @@ mod lease;
 mod loss;
 #[cfg(unix)]
 mod sketch;
+#[cfg(target_os = "linux")]
+mod takeover;
 #[cfg(unix)]
 mod torture;
 #[cfg(unix)]

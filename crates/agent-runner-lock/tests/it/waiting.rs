@@ -129,6 +129,17 @@ mod with_tokio {
     }
 
     #[tokio::test]
+    async fn a_holder_hears_that_it_is_overdue() {
+        let (_folder, dir) = lock_dir();
+        let short = take(&dir.with_timeout(Some(Duration::from_millis(20))), "42");
+        short.overdue().await;
+        assert!(short.is_overdue());
+        short.overdue().await;
+        let long = take(&dir, "43");
+        assert!(nudge(pin!(long.overdue())).is_pending());
+    }
+
+    #[tokio::test]
     async fn a_future_can_be_sent() {
         fn assert_send(_: &impl Send) {}
         let (_folder, dir) = lock_dir();
