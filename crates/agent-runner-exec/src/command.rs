@@ -4,10 +4,16 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     path::PathBuf,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crate::{Child, ProcessIdentity, SpawnError, mark::Mark, output::Secrets, sys};
+use crate::{
+    Child, ProcessIdentity, SpawnError, Stream,
+    mark::Mark,
+    output::{Listener, Secrets},
+    sys,
+};
 
 /// A program to run as one attempt: with its own process group, log and time limits.
 ///
@@ -47,6 +53,7 @@ pub struct Command {
     pub(crate) log: Option<LogOptions>,
     pub(crate) secrets: Secrets,
     pub(crate) merge_output: bool,
+    pub(crate) listener: Option<Listener>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) grace: Duration,
@@ -69,6 +76,7 @@ impl Command {
             log: None,
             secrets: Secrets::default(),
             merge_output: false,
+            listener: None,
             timeout: None,
             idle_timeout: None,
             grace: Duration::from_secs(5),
@@ -159,6 +167,16 @@ impl Command {
     /// arrived here, but each is counted for itself.
     pub fn merge_output(mut self, merge: bool) -> Self {
         self.merge_output = merge;
+        self
+    }
+
+    /// Also hands every piece of output to a listener, as it comes and before anything is masked.
+    ///
+    /// Pieces begin and end anywhere, also within a character. The listener is called in the task
+    /// that waits for the child, which hears of nothing else meanwhile: it should take microseconds.
+    /// With [`merge_output`](Self::merge_output) all of it is [`Stream::Stdout`].
+    pub fn listen(mut self, listener: impl FnMut(Stream, &[u8]) + Send + 'static) -> Self {
+        self.listener = Some(Arc::new(Mutex::new(listener)));
         self
     }
 

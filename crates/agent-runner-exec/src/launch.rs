@@ -33,7 +33,7 @@ pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
     // Better a panic here than beside a child that nobody watches.
     let _runtime = Handle::current();
     let program = program::find(&command.program, search_path(&command))?;
-    let output = Output::new(command.log.take(), &command.secrets)?;
+    let output = Output::new(command.log.take(), &command.secrets, command.listener.take())?;
     let stdin = match std::mem::take(&mut command.stdin) {
         Stdin::Null => None,
         Stdin::Bytes(bytes) => Some(bytes),

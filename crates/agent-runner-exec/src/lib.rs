@@ -23,6 +23,7 @@ pub use self::{
     identity::{ParseIdentityError, ProcessIdentity},
     mark::MARK_VARIABLE,
     orphan::{Ended, adopt_orphans, end_orphan},
+    output::Stream,
     parent::PARENT_AGENT_VARIABLES,
     program::find_program,
     stop::{Stop, StopLevel},

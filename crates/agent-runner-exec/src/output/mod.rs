@@ -5,7 +5,11 @@ mod mask;
 mod stamp;
 mod tail;
 
-use std::{cell::RefCell, time::SystemTime};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 pub(crate) use self::mask::Secrets;
 use self::{log::Log, mask::Masker, stamp::Stamper, tail::Tail};
@@ -17,11 +21,16 @@ pub(crate) const READ_LEN: usize = 64 << 10;
 const STAMP_LEN: usize = 8 << 10;
 
 /// Where bytes came from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Stream {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// What the child prints.
     Stdout = 0,
+    /// What the child complains of.
     Stderr = 1,
 }
+
+/// Who hears all output. A clone of a command has the same one.
+pub(crate) type Listener = Arc<Mutex<dyn FnMut(Stream, &[u8]) + Send>>;
 
 /// All output of one child.
 pub(crate) struct Output {
@@ -30,6 +39,7 @@ pub(crate) struct Output {
     maskers: Option<[Masker; 2]>,
     tail: Tail,
     bytes: [u64; 2],
+    listener: Option<Listener>,
 }
 
 /// What is known when nothing more can come.
@@ -54,7 +64,11 @@ thread_local! {
 }
 
 impl Output {
-    pub(crate) fn new(log: Option<LogOptions>, secrets: &Secrets) -> Result<Self, SpawnError> {
+    pub(crate) fn new(
+        log: Option<LogOptions>,
+        secrets: &Secrets,
+        listener: Option<Listener>,
+    ) -> Result<Self, SpawnError> {
         let stamper = log.as_ref().is_some_and(|log| log.timestamps).then(Stamper::new);
         let masker = || Masker::new(secrets);
         Ok(Self {
@@ -63,6 +77,7 @@ impl Output {
             maskers: masker().zip(masker()).map(<[Masker; 2]>::from),
             tail: Tail::default(),
             bytes: [0; 2],
+            listener,
         })
     }
 
@@ -77,6 +92,9 @@ impl Output {
             let len = read(&mut room.read)?;
             self.bytes[stream as usize] += len as u64;
             let Room { read, masked, stamped } = room;
+            if let Some(listener) = &self.listener {
+                listener.lock().unwrap_or_else(PoisonError::into_inner)(stream, &read[..len]);
+            }
             if let Some(maskers) = &mut self.maskers {
                 masked.clear();
                 maskers[stream as usize].push(&read[..len], masked);

@@ -1,8 +1,12 @@
 //! Logs, tails, masks.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
-use agent_runner_exec::{Command, LogOptions};
+use agent_runner_exec::{Command, LogOptions, Stream};
 use tempfile::TempDir;
 
 use crate::support::{TestResult, in_role, wait};
@@ -31,6 +35,26 @@ async fn both_streams_go_to_the_log() -> TestResult {
     assert!(log == "out\nerror\n" || log == "error\nout\n", "{log:?}");
     assert_eq!((exit.stdout_bytes, exit.stderr_bytes), (4, 6));
     assert_eq!(exit.tail, log);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_listener_hears_all_that_the_child_wrote() -> TestResult {
+    let folder = Folder::new();
+    let heard = Arc::new(Mutex::new([Vec::new(), Vec::new()]));
+    let listener = Arc::clone(&heard);
+    let script =
+        "i=0; while [ $i -lt 20000 ]; do echo the secret $i; i=$((i+1)); done; echo oh >&2";
+    let command = folder.sh(script).mask(["secret"]).listen(move |stream, bytes| {
+        let stream = if stream == Stream::Stdout { 0 } else { 1 };
+        listener.lock().unwrap()[stream].extend_from_slice(bytes);
+    });
+    wait(command.spawn()?).await;
+    let [stdout, stderr] = std::mem::take(&mut *heard.lock().unwrap());
+    let expected: String = (0..20_000).map(|i| format!("the secret {i}\n")).collect();
+    assert!(stdout == expected.as_bytes(), "all of it, in order, not masked");
+    assert_eq!(stderr, b"oh\n");
+    assert!(!fs::read_to_string(folder.log())?.contains("secret"), "the log is masked");
     Ok(())
 }
 
