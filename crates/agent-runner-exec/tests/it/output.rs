@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agent_runner_exec::{Command, LogOptions, Stream};
+use agent_runner_exec::{Command, LogOptions};
 use tempfile::TempDir;
 
 use crate::support::{TestResult, in_role, wait};
