@@ -22,6 +22,26 @@ fn a_blocked_thread_gets_the_lock_after_its_release() {
     }
 }
 
+/// A thread in the kernel's queue costs nothing while it waits, and is woken by the release itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thread_without_a_deadline_waits_in_the_kernel() {
+    let (_folder, dir) = lock_dir();
+    let lock = take(&dir, "42");
+    let inode = std::os::unix::fs::MetadataExt::ino(
+        &std::fs::metadata(dir.path().join("task-42.lock")).unwrap(),
+    );
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| dir.acquire_blocking("42", None).unwrap());
+        let waits = |line: &str| line.contains(": -> ") && line.contains(&format!(":{inode} "));
+        while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+            thread::yield_now();
+        }
+        lock.release().unwrap();
+        waiter.join().unwrap().check().unwrap();
+    });
+}
+
 #[test]
 fn a_deadline_says_who_is_in_the_way() {
     let (_folder, dir) = lock_dir();
@@ -66,6 +86,8 @@ mod with_tokio {
     use agent_runner_lock::LockDir;
 
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::alone::under;
 
     /// Polls a future once.
     fn nudge<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
@@ -126,6 +148,47 @@ mod with_tokio {
         assert!(matches!(late, Err(AcquireError::TimedOut { .. })));
         lock.release().unwrap();
         dir.acquire_until("42", Instant::now()).await.unwrap().release().unwrap();
+    }
+
+    /// Only the first asks the kernel; and it does so on a timer of the runtime, not on a thread.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thousand_waiters_are_no_thread_and_one_poller() {
+        use std::{ffi::OsStr, fs};
+
+        use tokio::{runtime, task::JoinSet};
+
+        let folder = tempfile::tempdir().unwrap();
+        let trace = folder.path().join("trace");
+        let tool = ["strace", "-f", "-e", "trace=flock", "-o"].map(OsStr::new);
+        let test = "waiting::with_tokio::a_thousand_waiters_are_no_thread_and_one_poller";
+        let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+        let traced = under(&[&tool[..], &[trace.as_os_str()]].concat(), test, || {
+            let (_folder, dir) = lock_dir();
+            // Like another process: nothing in this one calls who waits for its release.
+            let lock = take(&LockDir::open(dir.path()).unwrap(), "42");
+            let before = threads();
+            let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let mut waiters = JoinSet::new();
+                for _ in 0..1_000 {
+                    let dir = dir.clone();
+                    waiters.spawn(async move { dir.acquire("42").await.unwrap().release() });
+                }
+                // All of them are in line when the first has asked for some time.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert_eq!(threads(), before);
+                lock.release().unwrap();
+                assert!(waiters.join_all().await.iter().all(Result::is_ok));
+            });
+        });
+        if traced {
+            let trace = fs::read_to_string(trace).unwrap();
+            let count = |end| trace.lines().filter(|line| line.ends_with(end)).count();
+            assert!(count("= 0") > 1_000, "each got it");
+            let refused = count("(Resource temporarily unavailable)");
+            assert!((1..1_000).contains(&refused), "{refused} refusals, more than one waiter asks");
+        }
     }
 
     #[tokio::test]
