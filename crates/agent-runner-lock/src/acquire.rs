@@ -250,7 +250,7 @@ impl LockDir {
         }
     }
 
-    fn info(&self, key: &str, token_before: u64) -> LockInfo {
+    pub(crate) fn info(&self, key: &str, token_before: u64) -> LockInfo {
         let process = Process::now();
         let now = micros(SystemTime::now());
         LockInfo {
@@ -303,7 +303,7 @@ pub(crate) fn oddity(found: &sys::Found) -> Option<&'static str> {
     }
 }
 
-fn failed(path: &Path, source: io::Error) -> AcquireError {
+pub(crate) fn failed(path: &Path, source: io::Error) -> AcquireError {
     let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

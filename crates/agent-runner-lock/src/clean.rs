@@ -55,7 +55,7 @@ impl LockDir {
     ///
     /// A held lock is never touched, whatever its record says and however long it is overdue. While
     /// a file is looked at, a concurrent [`LockDir::try_acquire`] of the same key can be told that
-    /// the lock is held.
+    /// the lock is held. The claims of dead holders are removed too, whatever their age.
     ///
     /// # Errors
     ///
@@ -63,6 +63,8 @@ impl LockDir {
     #[doc(alias = "clean_all_stale_locks")]
     pub fn clean_stale(&self, options: &CleanOptions) -> Result<CleanReport, ScanError> {
         let folder = self.shared.folder_to_scan()?;
+        // Who looks at claims removes those of the dead. That cannot do harm, nor matter if it fails.
+        self.claims().ok();
         let mut report = CleanReport::default();
         for name in self.shared.names()? {
             let Some(stem) = stem(&name) else {

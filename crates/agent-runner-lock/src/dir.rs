@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     LostReason, OpenError, ReleaseError,
+    claims::ClaimsOfFolder,
     lease::Leases,
     line::Lines,
     mode::LockMode,
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) lines: Lines,
     /// `None` in a strict directory.
     pub(crate) leases: Option<Leases>,
+    pub(crate) claims: ClaimsOfFolder,
 }
 
 impl LockDir {
@@ -210,8 +212,10 @@ impl LockDirBuilder {
         let leases = self.mode.leases(&path)?;
         let folder = RwLock::new(Arc::new(self.open_folder(&path)?));
         let (registry, lines) = (Registry::default(), Lines::default());
+        let claims = ClaimsOfFolder::default();
         let timeout = self.default_timeout;
-        let shared = Arc::new(Shared { path, options: self, folder, registry, lines, leases });
+        let shared = Shared { path, options: self, folder, registry, lines, leases, claims };
+        let shared = Arc::new(shared);
         Ok(LockDir { shared, holder_id, timeout })
     }
 
@@ -224,9 +228,7 @@ impl LockDirBuilder {
         }
         .map_err(|e| io_error(path, e))?;
 
-        if !self.shared_folder {
-            folder.check_owner(path)?;
-        }
+        self.check_owner(&folder, path)?;
         if self.network_fs == NetworkFs::Refuse {
             let kind = folder.network_kind().map_err(|e| io_error(path, e))?;
             if let Some(kind) = kind {
@@ -250,6 +252,11 @@ impl LockDirBuilder {
         }
         OpenError::Format { path, found: found.chars().take(80).collect(), known: FORMAT }
     }
+
+    /// Checks that nobody else can take files away in a folder.
+    fn check_owner(&self, folder: &Folder, path: &Path) -> Result<(), OpenError> {
+        if self.shared_folder { Ok(()) } else { folder.check_owner(path) }
+    }
 }
 
 impl Shared {
@@ -263,6 +270,14 @@ impl Shared {
 
     pub(crate) fn folder(&self) -> Arc<Folder> {
         Arc::clone(&self.folder.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A folder in ours, made if need be.
+    pub(crate) fn subfolder(&self, name: &str) -> Result<Folder, OpenError> {
+        let path = self.path_of(name);
+        let folder = self.folder_again()?.subfolder(name).map_err(|e| io_error(&path, e))?;
+        self.options.check_owner(&folder, &path)?;
+        Ok(folder)
     }
 
     /// The folder that has our path now: another one than before if ours was removed or replaced.

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::{LockInfo, LockMode, LockStatus, time::Span};
+use crate::{ClaimStatus, LockInfo, LockMode, LockStatus, time::Span};
 
 /// Why a string cannot be a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +132,23 @@ pub enum AcquireError {
         /// How long we waited.
         waited: Duration,
     },
+    /// The time that the caller gave was over, and others still had what was wanted.
+    #[error("{}; gave up after {}", in_the_way(held), Span(*waited))]
+    ResourcesTimedOut {
+        /// The claims that were in the way.
+        held: Vec<ClaimStatus>,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The resources do not fit the record of one claim.
+    #[error("the record of a claim has no room for so many resources; claim a folder above them")]
+    TooManyResources,
+    /// Some process keeps the mutex of the claims, which it needs for microseconds.
+    #[error("'{path}' is locked for seconds already; is the process stopped that has it open?")]
+    Stuck {
+        /// The mutex's file.
+        path: PathBuf,
+    },
     /// The name is taken by something that cannot be a lock, such as a symbolic link.
     #[error("'{path}' is {what}, not a lock file; move it away")]
     NotALock {
@@ -172,7 +189,15 @@ pub enum AcquireError {
 impl AcquireError {
     /// Whether the same call may succeed later without anybody mending anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::TimedOut { .. })
+        matches!(self, Self::TimedOut { .. } | Self::ResourcesTimedOut { .. } | Self::Stuck { .. })
+    }
+}
+
+fn in_the_way(held: &[ClaimStatus]) -> String {
+    match held {
+        [] => "others looked at their claims all the time".to_owned(),
+        [claim] => claim.to_string(),
+        [claim, rest @ ..] => format!("{claim}, and {} more", rest.len()),
     }
 }
 

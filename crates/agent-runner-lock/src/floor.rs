@@ -28,13 +28,19 @@ pub(crate) fn floor(folder: &Folder) -> io::Result<u64> {
 pub(crate) fn raise_floor(folder: &Folder, token: u64) -> io::Result<()> {
     let locked = Locked::wait(folder.open_or_create(FLOOR_FILE)?)?;
     if read(&locked)? < token {
-        // Always as long, so that no digit of the one before is left. Byte 0 as in a record.
-        sys::write_block(locked.file(), format!(" {token:020}\n").as_bytes())?;
+        write(&locked, token)?;
     }
     Ok(())
 }
 
-fn read(locked: &Locked) -> io::Result<u64> {
+/// Writes a token to a file that has nothing else.
+pub(crate) fn write(locked: &Locked, token: u64) -> io::Result<()> {
+    // Always as long, so that no digit of the one before is left. Byte 0 as in a record.
+    sys::write_block(locked.file(), format!(" {token:020}\n").as_bytes())
+}
+
+/// Reads it; 0 if there is none.
+pub(crate) fn read(locked: &Locked) -> io::Result<u64> {
     let mut block = [0; record::LEN];
     let text = sys::read_block(locked.file(), &mut block)?;
     let token = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());

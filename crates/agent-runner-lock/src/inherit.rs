@@ -15,7 +15,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{LostError, TaskLock, sys};
+use crate::{LostError, ResourceLock, TaskLock, sys};
 
 /// The environment variable in which a child finds the lock's token.
 const TOKEN_VARIABLE: &str = "AGENT_RUNNER_LOCK_TOKEN";
@@ -77,13 +77,7 @@ impl TaskLock {
     ///
     /// When the lock is not held any more; then `spawn` is not called.
     pub fn while_inheritable<R>(&self, spawn: impl FnOnce() -> R) -> Result<R, LostError> {
-        let turn = Turn::take();
-        let inheritable = self.with_file(sys::inheritable)?;
-        let spawned = spawn();
-        // Before the next one's turn.
-        drop(inheritable);
-        drop(turn);
-        Ok(spawned)
+        hand_on(|| self.with_file(sys::inheritable), spawn)
     }
 
     /// What a child can be told of the lock: its token in `AGENT_RUNNER_LOCK_TOKEN` and the path of
@@ -91,6 +85,44 @@ impl TaskLock {
     pub fn environment(&self) -> [(&'static str, OsString); 2] {
         [(TOKEN_VARIABLE, self.token().to_string().into()), (PATH_VARIABLE, self.path().into())]
     }
+}
+
+impl ResourceLock {
+    /// Starts a child that keeps the resources when this process is killed, as
+    /// [`TaskLock::keep_with_child`] does. For a child that is to keep a task's lock as well, call
+    /// that in [`ResourceLock::while_inheritable`].
+    ///
+    /// # Errors
+    ///
+    /// When the command cannot be started; a [`LostError`] inside of the error when the resources
+    /// are not held any more.
+    pub fn keep_with_child<C: ChildCommand>(&self, command: &mut C) -> io::Result<C::Child> {
+        self.while_inheritable(|| command.start()).map_err(io::Error::other)?
+    }
+
+    /// Does something, and lets the children that it starts keep the resources; see
+    /// [`TaskLock::while_inheritable`].
+    ///
+    /// # Errors
+    ///
+    /// When they are not held any more; then `spawn` is not called.
+    pub fn while_inheritable<R>(&self, spawn: impl FnOnce() -> R) -> Result<R, LostError> {
+        hand_on(|| self.with_file(sys::inheritable), spawn)
+    }
+}
+
+/// Does something while a locked file is inheritable.
+fn hand_on<F, R>(
+    inheritable: impl FnOnce() -> Result<F, LostError>,
+    spawn: impl FnOnce() -> R,
+) -> Result<R, LostError> {
+    let turn = Turn::take();
+    let inheritable = inheritable()?;
+    let spawned = spawn();
+    // Before the next one's turn.
+    drop(inheritable);
+    drop(turn);
+    Ok(spawned)
 }
 
 /// A command that starts a child: [`std::process::Command`], or `tokio::process::Command` with the

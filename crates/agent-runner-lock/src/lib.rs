@@ -2,6 +2,7 @@
 
 mod acquire;
 mod check;
+mod claims;
 mod clean;
 mod dir;
 mod error;
@@ -18,6 +19,7 @@ mod mode;
 mod name;
 mod overdue;
 mod registry;
+mod resource;
 mod status;
 mod sys;
 mod takeover;
@@ -30,6 +32,7 @@ pub mod record;
 
 pub use crate::{
     acquire::Acquire,
+    claims::{AcquireAll, ClaimStatus, ResourceLock},
     clean::{CleanOptions, CleanReport},
     dir::{LockDir, LockDirBuilder, NetworkFs},
     error::{
@@ -42,6 +45,7 @@ pub use crate::{
     inherit::ChildCommand,
     loss::LostReason,
     mode::LockMode,
+    resource::{Resource, ResourceError},
     status::{LockState, LockStatus},
     takeover::Takeover,
 };

@@ -5,6 +5,7 @@ use std::{fs, io};
 use crate::{
     LockDir, LockInfo, LockState, LockStatus, ScanError,
     acquire::{glance_again, read_holder},
+    claims::CLAIMS,
     dir::{FORMAT_FILE, IGNORE_FILE, Shared},
     floor::FLOOR_FILE,
     lease,
@@ -88,7 +89,7 @@ impl Shared {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path()).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            let known = [FORMAT_FILE, IGNORE_FILE, FLOOR_FILE].contains(&name.as_str());
+            let known = [FORMAT_FILE, IGNORE_FILE, FLOOR_FILE, CLAIMS].contains(&name.as_str());
             if !known && !lease::is_ours(&name) {
                 names.push(name);
             }

@@ -42,7 +42,7 @@ pub(crate) fn stem(file_name: &str) -> Option<&str> {
     .then_some(stem)
 }
 
-fn check(key: &str) -> Result<(), KeyError> {
+pub(crate) fn check(key: &str) -> Result<(), KeyError> {
     if key.is_empty() {
         return Err(KeyError::Empty);
     }

@@ -10,7 +10,9 @@
 //! `check` covers everything before it, so that a torn, cut or foreign block is told from a record.
 //! A block that is not a record says nothing: neither that the lock is free nor that it is held.
 
-use crate::LockInfo;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{LockInfo, TaskLock};
 
 /// The length of a record.
 ///
@@ -56,8 +58,16 @@ pub struct Record {
 /// [`Block::set_state`].
 pub fn parse(block: &[u8]) -> Option<Record> {
     let state = peek(block)?.state;
-    let info = serde_json::from_slice(block.trim_ascii()).ok()?;
-    Some(Record { state, info })
+    Some(Record { state, info: fields(block)? })
+}
+
+/// Reads a record that says more than that of a lock, if it is held.
+pub(crate) fn parse_held<T: DeserializeOwned>(block: &[u8]) -> Option<T> {
+    (peek(block)?.state == State::Held).then(|| fields(block)).flatten()
+}
+
+fn fields<T: DeserializeOwned>(block: &[u8]) -> Option<T> {
+    serde_json::from_slice(block.trim_ascii()).ok()
 }
 
 /// The part of a record that every acquirer needs.
@@ -115,21 +125,40 @@ impl Block {
     ///
     /// When the texts in `info` are longer than this crate lets them be.
     pub fn held(info: &LockInfo) -> Self {
+        Self::write(info, |body| {
+            assert!(body + tail_len() < LEN, "a record of {body} bytes does not fit its block");
+            Some(LEN)
+        })
+        .expect("it has a length")
+    }
+
+    /// The record of a lock with more to say than fits a block of one length. It is as long as it
+    /// will be with any note. `None` if that is too long.
+    pub(crate) fn long(fields: &impl Serialize, max: usize) -> Option<Self> {
+        // JSON needs six bytes for a control character.
+        let note = 6 * TaskLock::MAX_NOTE;
+        Self::write(fields, |body| {
+            Some((body + note).next_multiple_of(LEN)).filter(|len| *len <= max)
+        })
+    }
+
+    /// Writes a record whose fields begin with `token` to a block of the length that its body needs.
+    fn write(fields: &impl Serialize, len: impl FnOnce(usize) -> Option<usize>) -> Option<Self> {
         let mut bytes = Vec::with_capacity(LEN);
         bytes.extend_from_slice(HEAD.as_bytes());
         bytes.extend_from_slice(State::Held.word().as_bytes());
         bytes.extend_from_slice(br#"","#);
-        let fields = bytes.len();
-        serde_json::to_writer(&mut bytes, info).expect("a record has nothing that JSON cannot say");
-        bytes.remove(fields); // The brace that opens the fields; ours is open already.
+        let start = bytes.len();
+        serde_json::to_writer(&mut bytes, fields)
+            .expect("a record has nothing that JSON cannot say");
+        bytes.remove(start); // The brace that opens the fields; ours is open already.
         bytes.pop();
         let body = bytes.len();
-        assert!(body + tail_len() < LEN, "a record of {body} bytes does not fit its block");
-        bytes.resize(LEN - 1, b' ');
+        bytes.resize(len(body)? - 1, b' ');
         bytes.push(b'\n');
         let mut block = Self { bytes: bytes.into(), body };
         block.seal();
-        block
+        Some(block)
     }
 
     /// Changes what it says of its lock.

@@ -98,7 +98,7 @@ impl LockDir {
                     return Ok(lock);
                 }
                 let pause = tokio::time::sleep(pauses.next());
-                called_or(&place, pause).await;
+                called_or(|context| place.poll_called(context), pause).await;
             } else {
                 std::future::poll_fn(|context| place.poll_called(context)).await;
             }
@@ -134,17 +134,20 @@ impl LockDir {
 
 /// Waits until a place is called or a pause is over.
 #[cfg(feature = "tokio")]
-async fn called_or(place: &crate::line::Place<'_>, pause: tokio::time::Sleep) {
+pub(crate) async fn called_or(
+    poll_called: impl Fn(&Context<'_>) -> std::task::Poll<()>,
+    pause: tokio::time::Sleep,
+) {
     let mut pause = std::pin::pin!(pause);
     std::future::poll_fn(|context| {
-        let called = place.poll_called(context);
+        let called = poll_called(context);
         if called.is_ready() { called } else { pause.as_mut().poll(context) }
     })
     .await;
 }
 
 /// Wakes a thread.
-struct Unpark(Thread);
+pub(crate) struct Unpark(pub(crate) Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {

@@ -39,7 +39,7 @@ use self::program::Program;
 /// assert!(!login.overlaps(&Glob::new("src/author.rs")?));
 /// # Ok::<(), agent_runner_lock::GlobError>(())
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob {
     pattern: String,
@@ -129,6 +129,12 @@ impl Eq for Glob {}
 impl std::hash::Hash for Glob {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.pattern.hash(state);
+    }
+}
+
+impl fmt::Debug for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Glob").field(&self.pattern).finish()
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::{
 
 pub(crate) use super::proc::{Keeper, keepers, start_time};
 use super::{Found, Process, proc};
-use crate::{OpenError, record};
+use crate::OpenError;
 
 /// Whether a file's name can be removed while the file is locked.
 pub(crate) const CAN_REMOVE_HELD: bool = true;
@@ -36,6 +36,18 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(CWD, path, flags, Mode::empty())?);
+        super::keep_folder(&file);
+        Ok(Self(file))
+    }
+
+    /// Opens a folder in this one; makes it, for its owner alone, if need be.
+    pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
+        match rustix::fs::mkdirat(&self.0, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?);
         super::keep_folder(&file);
         Ok(Self(file))
     }
@@ -64,6 +76,11 @@ impl Folder {
         self.open_file(name, OFlags::RDWR | OFlags::CREATE)
     }
 
+    /// Makes a file, of which there must be none, and opens it for reading and writing.
+    pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+    }
+
     /// Opens a file for reading and writing.
     pub(crate) fn open_file_to_write(&self, name: &str) -> io::Result<File> {
         self.open_file(name, OFlags::RDWR)
@@ -83,7 +100,8 @@ impl Folder {
         Ok(File::from(fd))
     }
 
-    /// Removes a name. Only for who holds the lock of the file of that name.
+    /// Removes a name. Only for who holds the lock of the file of that name, or knows that nobody
+    /// ever will.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }
@@ -149,10 +167,7 @@ pub(crate) fn inheritable(file: &File) -> io::Result<OwnedFd> {
 }
 
 /// Reads as much of a record as there is.
-pub(crate) fn read_block<'a>(
-    file: &File,
-    block: &'a mut [u8; record::LEN],
-) -> io::Result<&'a [u8]> {
+pub(crate) fn read_block<'a>(file: &File, block: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let mut len = 0;
     while len < block.len() {
         match file.read_at(&mut block[len..], len as u64) {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Found, Process};
-use crate::{OpenError, record};
+use crate::OpenError;
 
 /// Whether a file's name can be removed while the file is locked.
 pub(crate) const CAN_REMOVE_HELD: bool = false;
@@ -37,6 +37,12 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
+    /// Opens a folder in this one; makes it if need be.
+    pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
+        create_folder(&self.0.join(name))?;
+        Self::open(&self.0.join(name))
+    }
+
     /// Who may write to a folder is a matter of its access list, which we do not judge.
     #[expect(clippy::unnecessary_wraps, reason = "the signature of unix.rs")]
     pub(crate) fn check_owner(&self, _: &Path) -> Result<(), OpenError> {
@@ -59,6 +65,11 @@ impl Folder {
         self.options().write(true).create(true).truncate(false).open(self.0.join(name))
     }
 
+    /// Makes a file, of which there must be none, and opens it for reading and writing.
+    pub(crate) fn create_new(&self, name: &str) -> io::Result<File> {
+        self.options().write(true).create_new(true).open(self.0.join(name))
+    }
+
     /// Opens a file for reading and writing.
     pub(crate) fn open_file_to_write(&self, name: &str) -> io::Result<File> {
         self.options().write(true).open(self.0.join(name))
@@ -78,7 +89,7 @@ impl Folder {
         options
     }
 
-    /// Removes a name. Never called, see [`CAN_REMOVE_HELD`].
+    /// Removes a name. Only for a file that nobody has open, see [`CAN_REMOVE_HELD`].
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.0.join(name))
     }
@@ -149,10 +160,7 @@ pub(crate) fn start_time(_: u32) -> io::Result<Option<u64>> {
 }
 
 /// Reads as much of a record as there is, but for byte 0, which a holder locks against reading.
-pub(crate) fn read_block<'a>(
-    file: &File,
-    block: &'a mut [u8; record::LEN],
-) -> io::Result<&'a [u8]> {
+pub(crate) fn read_block<'a>(file: &File, block: &'a mut [u8]) -> io::Result<&'a [u8]> {
     block[0] = b' ';
     let mut len = 1;
     while len < block.len() {

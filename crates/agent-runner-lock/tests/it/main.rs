@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper is a test")]
 
 mod basics;
+mod claims;
 mod clean;
 mod folder;
 mod model;

@@ -1,0 +1,250 @@
+//! The claims of a folder while nobody can add one.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    AcquireAll,
+    folder::{CLAIMS, ClaimsFolder},
+    guard::ResourceLock,
+    record::{self, ClaimRecord},
+    status::ClaimStatus,
+};
+use crate::{
+    AcquireError, LockDir, LockInfo, Resource,
+    acquire::{failed, oddity},
+    dir::Shared,
+    floor,
+    resource::conflict,
+    sys::{self, Locked},
+};
+
+/// The mutex, which also keeps the highest token.
+const MUTEX: &str = ".mutex";
+const PREFIX: &str = "claim-";
+const SUFFIX: &str = ".lock";
+
+/// How often the mutex may turn out to have lost its name before we give up.
+const MAX_MOVES: u32 = 100;
+
+/// For how long to ask for the mutex.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often to ask for the mutex in one go, and when to leave the processor to others meanwhile.
+const GLANCES: u32 = 20;
+const QUICK_GLANCES: u32 = 4;
+
+/// All claims, as long as this process has the mutex.
+pub(super) struct Board {
+    claims: Arc<ClaimsFolder>,
+    mutex: Locked,
+    /// The highest token in a name.
+    highest: u64,
+}
+
+impl Shared {
+    /// Takes the mutex; `None` if others had it all the time.
+    pub(super) fn board(&self) -> Result<Option<Board>, AcquireError> {
+        let mut glances = 0;
+        for _ in 0..MAX_MOVES {
+            let claims = self.claims_folder()?;
+            let path = claims.path_of(MUTEX);
+            let failed = |source| failed(&path, source);
+            let file = match claims.folder.open_or_create(MUTEX) {
+                Ok(file) => file,
+                Err(error) if sys::absent_or_other(&error) => {
+                    self.forget_claims_folder();
+                    continue;
+                }
+                Err(error) => return Err(failed(error)),
+            };
+            let Some(mutex) = lock_soon(file, &mut glances).map_err(failed)? else {
+                return Ok(None);
+            };
+            let found = sys::found(mutex.file()).map_err(failed)?;
+            if sys::id_at(&path, false).map_err(failed)? != Some(found.id) {
+                self.forget_claims_folder();
+                continue;
+            }
+            if let Some(what) = oddity(&found) {
+                return Err(AcquireError::NotALock { path, what });
+            }
+            return Ok(Some(Board { claims, mutex, highest: 0 }));
+        }
+        Err(AcquireError::Unstable { path: self.path_of(CLAIMS) })
+    }
+
+    /// Takes the mutex, and gives up only when something must be wrong with who has it.
+    pub(super) fn board_in_time(&self) -> Result<Board, AcquireError> {
+        let start = Instant::now();
+        loop {
+            if let Some(board) = self.board()? {
+                return Ok(board);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(AcquireError::Stuck { path: self.path_of(CLAIMS).join(MUTEX) });
+            }
+        }
+    }
+}
+
+/// Locks a file that nobody has for long.
+fn lock_soon(mut file: File, glances: &mut u32) -> io::Result<Option<Locked>> {
+    loop {
+        match Locked::try_new(file)? {
+            Ok(locked) => return Ok(Some(locked)),
+            Err(refused) => file = refused,
+        }
+        match *glances {
+            GLANCES => return Ok(None),
+            ..QUICK_GLANCES => thread::yield_now(),
+            _ => thread::sleep(Duration::from_micros(50)),
+        }
+        *glances += 1;
+    }
+}
+
+impl Board {
+    /// Adds a claim, unless others are in its way.
+    pub(super) fn acquire(
+        mut self,
+        dir: &LockDir,
+        resources: &[Resource],
+    ) -> Result<AcquireAll, AcquireError> {
+        let in_the_way = self.held(|claim| conflict(resources, &claim.resources))?;
+        if in_the_way.is_empty() {
+            self.add(dir, resources).map(AcquireAll::Acquired)
+        } else {
+            Ok(AcquireAll::Held(in_the_way))
+        }
+    }
+
+    /// All claims that are held, oldest first.
+    pub(super) fn all(&mut self) -> Result<Vec<ClaimStatus>, AcquireError> {
+        self.held(|_| true)
+    }
+
+    /// The claims that are held and asked for. Those of the dead are removed.
+    fn held(
+        &mut self,
+        asked: impl Fn(&ClaimRecord) -> bool,
+    ) -> Result<Vec<ClaimStatus>, AcquireError> {
+        let mut known = HashMap::new();
+        let mut held = Vec::new();
+        for name in self.names()? {
+            let seen = self.claims.known().remove(&name);
+            // One that was seen alive and is not asked for may have died since: whoever minds will
+            // find out.
+            if let Some(claim) = seen.filter(|claim| !asked(claim)) {
+                known.insert(name, claim);
+                continue;
+            }
+            match self.look(&name).map_err(|e| failed(&self.claims.path_of(&name), e))? {
+                Look::Gone => {}
+                Look::Odd(what) => {
+                    let path = self.claims.path_of(&name);
+                    return Err(AcquireError::NotALock { path, what });
+                }
+                Look::Unknown => held.push(ClaimStatus::unknown()),
+                Look::Held(claim) => {
+                    if asked(&claim) {
+                        held.push(ClaimStatus::of(&claim));
+                    }
+                    known.insert(name, claim);
+                }
+            }
+        }
+        *self.claims.known() = known;
+        Ok(held)
+    }
+
+    /// The names of all claims, oldest first.
+    fn names(&mut self) -> Result<Vec<String>, AcquireError> {
+        let failed = |source| failed(&self.claims.path, source);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.claims.path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some(name) = name.to_str()
+                && let Some(token) = token_of(name)
+            {
+                self.highest = self.highest.max(token);
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn look(&self, name: &str) -> io::Result<Look> {
+        let file = match self.claims.folder.open_file_to_write(name) {
+            Ok(file) => file,
+            Err(error) if sys::absent_or_other(&error) => return Ok(Look::Gone),
+            Err(error) => return sys::not_a_lock(&error).map(Look::Odd).ok_or(error),
+        };
+        match Locked::try_new(file)? {
+            Ok(nobodys) => {
+                if let Some(what) = oddity(&sys::found(nobodys.file())?) {
+                    return Ok(Look::Odd(what));
+                }
+                drop(nobodys);
+                self.claims.remove(name).map(|()| Look::Gone)
+            }
+            Err(file) => {
+                let claim = record::read(&file)?;
+                Ok(claim.map_or(Look::Unknown, |claim| Look::Held(Arc::new(claim))))
+            }
+        }
+    }
+
+    /// Adds a claim. The mutex is given up when it stands.
+    fn add(self, dir: &LockDir, resources: &[Resource]) -> Result<ResourceLock, AcquireError> {
+        let path = self.claims.path_of(MUTEX);
+        let before = floor::read(&self.mutex).map_err(|e| failed(&path, e))?.max(self.highest);
+        // Nobody takes claims away, not even where locks are leases.
+        let info = LockInfo { lease: None, ..dir.info(&record::key(resources), before) };
+        let name = name_of(info.token);
+        let claim = Arc::new(ClaimRecord { info, resources: resources.to_vec() });
+        let block = claim.block().ok_or(AcquireError::TooManyResources)?;
+        // Before there is a file of that name, lest it be used twice.
+        floor::write(&self.mutex, claim.info.token).map_err(|e| failed(&path, e))?;
+
+        let path = self.claims.path_of(&name);
+        let failed = |source| failed(&path, source);
+        let file = self.claims.folder.create_new(&name).map_err(failed)?;
+        let Ok(locked) = Locked::try_new(file).map_err(failed)? else {
+            return Err(AcquireError::Unstable { path });
+        };
+        if let Err(error) = sys::write_block(locked.file(), block.as_bytes()) {
+            drop(locked);
+            self.claims.remove(&name).ok();
+            return Err(failed(error));
+        }
+        self.claims.known().insert(name.clone(), Arc::clone(&claim));
+        let shared = Arc::clone(&dir.shared);
+        Ok(ResourceLock::new(shared, Arc::clone(&self.claims), name, claim, locked))
+    }
+}
+
+/// What became of a claim.
+enum Look {
+    Gone,
+    Held(Arc<ClaimRecord>),
+    /// Held, but its record cannot be read.
+    Unknown,
+    /// Not a claim at all.
+    Odd(&'static str),
+}
+
+fn name_of(token: u64) -> String {
+    format!("{PREFIX}{token:020}{SUFFIX}")
+}
+
+fn token_of(name: &str) -> Option<u64> {
+    name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()
+}
