@@ -10,7 +10,7 @@ pub enum SpawnError {
     #[error(
         "could not find program '{}'{}",
         program.display(),
-        if searched.is_empty() { String::new() } else { format!(" in {}", list(searched)) }
+        if searched.is_empty() { "" } else { " in PATH" }
     )]
     ProgramNotFound {
         /// What was asked for.
@@ -104,9 +104,4 @@ fn too_many_open_files(error: &io::Error) -> bool {
 #[cfg(not(unix))]
 fn too_many_open_files(_: &io::Error) -> bool {
     false
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let shown: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-    shown.join(":")
 }
