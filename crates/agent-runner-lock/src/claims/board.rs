@@ -241,7 +241,7 @@ enum Look {
     Odd(&'static str),
 }
 
-fn name_of(token: u64) -> String {
+pub(super) fn name_of(token: u64) -> String {
     format!("{PREFIX}{token:020}{SUFFIX}")
 }
 

@@ -24,7 +24,9 @@ use std::{fs, io};
 
 pub(crate) use self::{folder::CLAIMS, folder::ClaimsOfFolder};
 pub use self::{guard::ResourceLock, status::ClaimStatus};
-use crate::{Acquire, AcquireError, LockDir, Resource, ScanError, TaskLock};
+use crate::{
+    Acquire, AcquireError, LockDir, Resource, ScanError, TaskLock, list::keepers, sys::Folder,
+};
 
 /// What became of a try to acquire resources. That some are held is an answer, not an error.
 #[derive(Debug)]
@@ -110,5 +112,25 @@ impl LockDir {
                 .and_then(|mut board| board.all())
                 .map_err(|error| ScanError::Io { path, source: io::Error::other(error) }),
         }
+    }
+
+    /// The processes that keep a claim, as [`LockDir::keepers`] has them for a lock. None if the
+    /// claim is over, or its holder is unknown.
+    ///
+    /// # Errors
+    ///
+    /// As [`LockDir::keepers`].
+    pub fn claim_keepers(&self, claim: &ClaimStatus) -> Result<Vec<u32>, ScanError> {
+        let Some(info) = &claim.info else { return Ok(Vec::new()) };
+        let name = board::name_of(info.token);
+        let path = self.shared.path_of(CLAIMS);
+        let folder = match Folder::open(&path) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(ScanError::Io { path, source }),
+        };
+        keepers(&folder, &name)
+            .map(|keepers| keepers.iter().map(|keeper| keeper.pid).collect())
+            .map_err(|source| ScanError::Io { path: path.join(name), source })
     }
 }
