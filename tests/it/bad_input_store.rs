@@ -149,6 +149,8 @@ fn closed_streams_and_no_home() {
     let sandbox = project();
     sandbox.shell("unset HOME; agent-runner run -- touch ran").exits(0);
     sandbox.shell("agent-runner list >/dev/full").exits(1).says("could not write to stdout");
+    let blind = sandbox.shell("agent-runner add more; agent-runner run --json -- true >/dev/full");
+    blind.exits(0).says("events are missing on stdout: No space left on device");
 }
 
 #[test]

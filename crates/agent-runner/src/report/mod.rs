@@ -7,7 +7,10 @@ mod line;
 pub use event::{Event, Stamped};
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Instant, SystemTime},
 };
 
@@ -21,12 +24,15 @@ pub struct Reporter {
     ui: Ui,
     footer: Mutex<Footer>,
     collected: Option<Mutex<Vec<Event>>>,
+    /// Whether an event could not be written.
+    unwritten: AtomicBool,
 }
 
 impl Reporter {
     /// Tells through `ui`.
     pub fn new(ui: Ui) -> Self {
-        Self { ui, footer: Mutex::new(Footer::new(Instant::now())), collected: None }
+        let footer = Mutex::new(Footer::new(Instant::now()));
+        Self { ui, footer, collected: None, unwritten: AtomicBool::new(false) }
     }
 
     /// Also keeps every event, for [`Reporter::events`].
@@ -54,8 +60,8 @@ impl Reporter {
         footer.see(event);
         if self.ui.json {
             let line = Stamped { time: SystemTime::now(), event };
-            // A reader that is gone does not stop the work.
-            drop(self.ui.data(serde_json::to_string(&line).expect("events are plain JSON")));
+            let line = serde_json::to_string(&line).expect("events are plain JSON");
+            self.write(&line);
         }
         let tells_failures = event.is_failure();
         if (self.ui.tells_events() || tells_failures)
@@ -65,6 +71,15 @@ impl Reporter {
         }
         if self.ui.has_footer() {
             self.ui.footer(footer.text(Instant::now()));
+        }
+    }
+
+    /// A disk that is full does not stop the work, but whoever reads the events must know.
+    fn write(&self, line: &str) {
+        if let Err(error) = self.ui.data(line)
+            && !self.unwritten.swap(true, Ordering::Relaxed)
+        {
+            self.ui.warn(format_args!("events are missing on stdout: {error}; the run goes on"));
         }
     }
 
