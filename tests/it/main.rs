@@ -14,6 +14,8 @@ mod fakes;
 mod help;
 mod keys;
 mod limits;
+mod locks;
+mod orphans;
 mod real_backlog;
 mod resume;
 mod schemas;

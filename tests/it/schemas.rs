@@ -127,9 +127,27 @@ fn a_running_task_its_lock_and_the_file_it_is_given() {
     Schema::new("locks-clean").holds(&cleaned);
     run.signal(Signal::KILL);
     run.wait();
-    let died = sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
-    Schema::new("lock").holds_all(&died);
+    let orphaned = sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
+    Schema::new("lock").holds_all(&orphaned);
+    Schema::new("status").holds(&sandbox.status());
+    let shown = sandbox.run(["locks", "show", "1", "--json"]).exits(0).json();
+    assert_eq!(shown["keepers"][0]["command"], "fake-agent", "{shown}");
+    Schema::new("lock").holds(&shown);
     Schema::new("locks-clean").holds(&sandbox.run(["locks", "clean", "--json"]).exits(0).json());
+}
+
+#[test]
+fn locks_of_resources() {
+    let sandbox = sandbox();
+    let list = "agent-runner locks list --json; agent-runner locks show db --json";
+    let held = sandbox
+        .call(["locks", "run", "db", "--touches", "src/**", "--shared", "--", "sh", "-c", list])
+        .run()
+        .exits(0)
+        .json_lines();
+    assert_eq!(held.len(), 2);
+    assert_eq!(held[0]["resources"][1]["paths"], "src/**");
+    Schema::new("lock").holds_all(&held);
 }
 
 /// Several runs that provoke everything that can be told.
@@ -164,12 +182,18 @@ fn rescued_and_stopped() -> Vec<Value> {
     sandbox.wait_for("1.1.begun");
     first.signal(Signal::KILL);
     first.wait();
+    let mut waits =
+        sandbox.call_fake(["-j", "1", "--orphans", "wait", "--limit", "1"], "gate").start();
+    let orphaned = waits.event_named("task_orphaned");
+    waits.signal(Signal::KILL);
     let mut second = sandbox.call_fake(["-j", "1"], "gate").start();
     sandbox.wait_for("1.2.begun");
     second.signal(Signal::INT);
     second.event_named("stopping");
     sandbox.write("open", "");
-    second.wait().exits(130).json_lines()
+    let mut events = second.wait().exits(130).json_lines();
+    events.push(orphaned);
+    events
 }
 
 fn keys_rest() -> Vec<Value> {

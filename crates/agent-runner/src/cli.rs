@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 use crate::units::{FailureLimit, parse_duration};
 
@@ -129,7 +130,7 @@ pub enum Command {
     Cancel(Select),
     /// Write the tasks to stdout or a file
     Export(Export),
-    /// See and clean the task locks
+    /// See, clean and break locks, or run a command under one
     #[command(subcommand)]
     Locks(Locks),
     /// See the credentials
@@ -206,6 +207,9 @@ pub struct Run {
     /// Stop at the first task that failed for good
     #[arg(long, conflicts_with = "max_failures", help_heading = "Limits")]
     pub fail_fast: bool,
+    /// What to do with agents that a killed run left at work [default: kill]
+    #[arg(long, value_name = "WHAT", help_heading = "Limits")]
+    pub orphans: Option<Orphans>,
     /// Give up (exit code 6) rather than wait when no credential is ready
     #[arg(long, help_heading = "Limits")]
     pub no_wait_keys: bool,
@@ -215,6 +219,17 @@ pub struct Run {
     /// The agent: a program and its arguments
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
+}
+
+/// What becomes of agents whose run was killed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orphans {
+    /// They are ended, and their tasks are tried again at once.
+    #[default]
+    Kill,
+    /// Their tasks are tried again when they have ended by themselves.
+    Wait,
 }
 
 /// What an empty backlog means.
@@ -270,6 +285,10 @@ pub struct Add {
     /// A resource that no two running tasks share (may be repeated)
     #[arg(long = "lock", value_name = "NAME")]
     pub locks: Vec<String>,
+    /// Paths that it will edit, such as `src/auth/**`: no other task touches them meanwhile (may be
+    /// repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub touches: Vec<String>,
     /// A word to select it by (may be repeated)
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
@@ -379,8 +398,68 @@ pub struct Export {
 pub enum Locks {
     /// List the locks that are held, and those whose holder died
     List,
+    /// Show who holds a lock, and which processes keep it
+    Show(LockKey),
     /// Remove lock files that nobody holds
     Clean,
+    /// End the processes that keep a lock whose runner is gone, and free it
+    Break(LocksBreak),
+    /// Run a command that holds locks, as flock(1) does
+    Run(LocksRun),
+}
+
+/// `locks show`.
+#[derive(Debug, Args)]
+pub struct LockKey {
+    /// A task's id, or the name of a resource
+    #[arg(value_name = "KEY")]
+    pub key: String,
+}
+
+/// `locks break`.
+#[derive(Debug, Args)]
+pub struct LocksBreak {
+    /// A task's id, or the name of a resource
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// End the holder as well if it lives; a runner is ended with all its agents
+    #[arg(long)]
+    pub kill_holder: bool,
+    /// How long they have between SIGTERM and SIGKILL
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub grace: Duration,
+}
+
+/// `locks run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tasks that name one of these in their `locks` or `touches` are not started meanwhile. The command
+gets all locks at once or none, keeps them when this program is killed, and is ended when one is lost.
+The exit code is the command's, or 7 when the locks could not be had in time or were lost.
+
+Examples:
+  agent-runner locks run db -- make migrate
+  agent-runner locks run --touches 'src/auth/**' --wait 10m -- $EDITOR src/auth/login.rs"
+)]
+pub struct LocksRun {
+    /// Names of resources, as in a task's `locks`
+    #[arg(value_name = "KEY", required_unless_present = "touches")]
+    pub keys: Vec<String>,
+    /// Paths, as in a task's `touches` (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub touches: Vec<String>,
+    /// Let others in who share them too
+    #[arg(long)]
+    pub shared: bool,
+    /// How long to wait for them [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+    /// Do not wait
+    #[arg(short = 'n', long, conflicts_with = "wait")]
+    pub no_wait: bool,
+    /// The command
+    #[arg(last = true, value_name = "CMD", required = true)]
+    pub command: Vec<String>,
 }
 
 /// `keys`.

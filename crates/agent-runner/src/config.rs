@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
+    cli::Orphans,
     error::{Error, OrExit, Result},
     units::parse_duration,
 };
@@ -46,11 +47,13 @@ pub struct Config {
     /// The first wait before a failed task is tried again.
     #[serde(deserialize_with = "duration")]
     pub retry_delay: Option<Duration>,
+    /// What to do with agents that a killed run left at work: `kill` or `wait`.
+    pub orphans: Option<Orphans>,
     /// A file of credentials.
     pub keys: Option<PathBuf>,
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "store",
     "backlog",
     "jobs",
@@ -61,6 +64,7 @@ const KEYS: [&str; 11] = [
     "grace",
     "attempts",
     "retry_delay",
+    "orphans",
     "keys",
 ];
 
@@ -151,7 +155,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `keys`",
             Some("did you mean `timeout`?"),
         );
         check(

@@ -20,7 +20,7 @@ pub enum Exit {
     Left = 5,
     /// No credential is ready.
     NoKeys = 6,
-    /// The store is in use by a run that this one may not join.
+    /// Somebody else has what is needed: a lock, or the store.
     Held = 7,
     /// `doctor` found something that will not work.
     Blocked = 8,
@@ -42,7 +42,7 @@ impl Exit {
         (Self::NothingToDo, "nothing to do: there is no task (`--empty ok` makes it 0)"),
         (Self::Left, "ended early (limit, failures, blocked tasks); tasks are left"),
         (Self::NoKeys, "no credential is ready (`--no-wait-keys`)"),
-        (Self::Held, "the store is in use by a run on another host"),
+        (Self::Held, "a lock is held by somebody else, or the store by a run on another host"),
         (Self::Blocked, "`doctor` found something that will not work"),
         (Self::TasksFailed, "the run is over, some tasks failed"),
         (Self::Interrupted, "stopped by Ctrl-C; run again to continue"),

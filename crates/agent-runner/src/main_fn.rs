@@ -5,7 +5,7 @@ use std::{env, process::ExitCode};
 use clap::Parser;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Locks},
     commands, demo,
     error::{Error, OrExit, Result},
     exit_code::Exit,
@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let ui = Ui::new(&cli.global);
     match act(cli, ui.clone()) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(error) => {
             ui.error(&error);
             error.exit().into()
@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn act(cli: Cli, ui: Ui) -> Result<Exit> {
+fn act(cli: Cli, ui: Ui) -> Result<ExitCode> {
     if let Some(folder) = &cli.global.directory {
         env::set_current_dir(folder)
             .or_exit(Exit::Usage, || format!("could not enter folder '{}'", folder.display()))?;
@@ -48,9 +48,9 @@ fn act(cli: Cli, ui: Ui) -> Result<Exit> {
     exit
 }
 
-async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit> {
+async fn dispatch(cli: Cli, ui: Ui) -> Result<ExitCode> {
     let project = || Project::find(&cli.global);
-    match cli.command {
+    let exit = match cli.command {
         None => commands::welcome(&ui, &project()?).await,
         Some(Command::Demo(args)) => demo::demo(ui, &args).await,
         Some(Command::Init(args)) => commands::init(&ui, &project()?, &args),
@@ -65,10 +65,14 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<Exit> {
         Some(Command::Retry(args)) => commands::retry(&ui, &project()?, args).await,
         Some(Command::Cancel(args)) => commands::cancel(&ui, &project()?, args).await,
         Some(Command::Export(args)) => commands::export(&ui, &project()?, args).await,
-        Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args),
+        Some(Command::Locks(Locks::Run(args))) => {
+            return commands::run_locked(&ui, &project()?, &args).await;
+        }
+        Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args).await,
         Some(Command::Keys(_)) => commands::keys(&ui, &project()?),
         Some(Command::Completions(args)) => Ok(commands::completions(&args)),
         Some(Command::Man) => commands::man(),
         Some(Command::Help(args)) => commands::help(&ui, &args),
-    }
+    };
+    exit.map(ExitCode::from)
 }

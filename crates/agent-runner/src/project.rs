@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use agent_runner_lock::LockDir;
-use agent_runner_task_store::{MemoryStore, SqliteStore, TaskId, TaskStore};
+use agent_runner_lock::{LockDir, paths_overlap};
+use agent_runner_task_store::{MemoryStore, SqliteOptions, TaskId, TaskStore};
 
 use crate::{
     cli::Global,
@@ -85,8 +85,11 @@ impl Project {
     pub fn open_store(&self) -> Result<Arc<dyn TaskStore>> {
         self.make_state()?;
         match &self.store {
-            StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path)?)),
-            StoreUrl::Memory => Ok(Arc::new(MemoryStore::new())),
+            StoreUrl::Sqlite(path) => {
+                let options = SqliteOptions::new().overlap(paths_overlap);
+                Ok(Arc::new(options.open(path)?))
+            }
+            StoreUrl::Memory => Ok(Arc::new(MemoryStore::new().overlap(paths_overlap))),
         }
     }
 
@@ -140,7 +143,8 @@ impl Project {
         self.state().join("logs").join(file_name(task))
     }
 
-    fn make_state(&self) -> Result<()> {
+    /// Makes the state folder, which git ignores, if it is not there.
+    pub fn make_state(&self) -> Result<()> {
         let state = self.state();
         let ignore = state.join(".gitignore");
         if ignore.exists() {

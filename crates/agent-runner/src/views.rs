@@ -8,7 +8,7 @@ use agent_runner_task_store::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::units::show_time;
+use crate::{life::Life, units::show_time};
 
 /// A line of `list --json`.
 #[derive(Debug, Serialize)]
@@ -22,6 +22,7 @@ pub struct TaskView<'a> {
     priority: i32,
     depends_on: &'a [TaskId],
     locks: &'a [String],
+    touches: &'a [String],
     tags: &'a [String],
     max_attempts: Option<u32>,
     timeout_s: Option<f64>,
@@ -50,6 +51,7 @@ impl<'a> From<&'a Task> for TaskView<'a> {
             priority: spec.priority,
             depends_on: &spec.depends_on,
             locks: &spec.locks,
+            touches: &spec.touches,
             tags: &spec.tags,
             max_attempts: spec.max_attempts,
             timeout_s: spec.timeout.map(|d| d.as_secs_f64()),
@@ -148,10 +150,12 @@ pub struct RunningView<'a> {
     worker: u32,
     held_s: f64,
     lease_left_s: f64,
+    state: Life,
 }
 
-impl<'a> From<&'a RunningTask> for RunningView<'a> {
-    fn from(task: &'a RunningTask) -> Self {
+impl<'a> RunningView<'a> {
+    /// A running task, and who works on it.
+    pub fn new(task: &'a RunningTask, state: Life) -> Self {
         Self {
             id: &task.fence.task,
             attempt: task.fence.attempt,
@@ -161,6 +165,7 @@ impl<'a> From<&'a RunningTask> for RunningView<'a> {
             worker: task.worker.number,
             held_s: task.held_for.as_secs_f64(),
             lease_left_s: task.lease_left.as_secs_f64(),
+            state,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, OrExit, Result},
     exit_code::Exit,
     project::Project,
+    resources,
     ui::{Ui, headline},
 };
 
@@ -43,19 +44,22 @@ fn new_task(args: Add) -> Result<NewTask> {
         return Err(Error::usage("the prompt is empty"));
     }
     let ids = |ids: Vec<String>| ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>>>();
-    Ok(NewTask {
+    let task = NewTask {
         id: args.id.as_deref().map(parse_id).transpose()?,
         title: args.title.unwrap_or_else(|| headline(&prompt, 100)),
         prompt,
         priority: args.priority,
         depends_on: ids(args.depends_on)?,
         locks: args.locks,
+        touches: args.touches,
         tags: args.tags,
         verify: args.verify.map(CommandLine::Shell),
         timeout: args.timeout,
         max_attempts: args.attempts,
         ..NewTask::default()
-    })
+    };
+    resources::of(&task).map_err(|error| Error::new(Exit::Usage, error))?;
+    Ok(task)
 }
 
 fn read_stdin() -> Result<String> {

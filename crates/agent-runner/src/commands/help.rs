@@ -45,8 +45,11 @@ A backlog is one of:
   -        stdin; `--format` says which of these, else it is guessed from its first line
 
 Fields (a task needs a prompt, a title or a command):
-  id, title, prompt, command, priority, depends_on, locks, tags, max_attempts, timeout, idle_timeout,
-  verify, not_before, payload
+  id, title, prompt, command, priority, depends_on, locks, touches, tags, max_attempts, timeout,
+  idle_timeout, verify, not_before, payload
+
+`locks` are names, `touches` paths such as `src/auth/**`: two tasks that share a name, or whose paths
+overlap, never run at the same time.
 
 `command` and `verify` are a string for `sh -c`, or a list that no shell sees. A task without an id
 gets a number, and is the same task when its text is the same.";

@@ -17,8 +17,9 @@ use crate::{
     error::{Error, OrExit, Result},
     exit_code::Exit,
     project::Project,
+    resources,
     run::Checklist,
-    ui::Ui,
+    ui::{Ui, headline},
     units::count,
 };
 
@@ -92,13 +93,16 @@ async fn import_one(
     checklists: &mut Vec<Checklist>,
 ) -> Result<Counted, StoreError> {
     let mut reader = open(path, format).map_err(|error| StoreError::Source(Box::new(error)))?;
+    let from = path.to_owned();
+    let check = move |task: Result<NewTask, BacklogError>| match task {
+        Ok(task) => check(task, &from).map_err(Into::into),
+        Err(error) => Err(error.into()),
+    };
     if reader.format() != Format::Markdown || path == Path::new("-") {
-        return store.import(Box::new(reader.map(|task| task.map_err(Into::into)))).await;
+        return store.import(Box::new(reader.map(check))).await;
     }
-    let mut tasks: Vec<_> = reader
-        .by_ref()
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Source(Box::new(error)))?;
+    let mut tasks: Vec<_> =
+        reader.by_ref().map(check).collect::<Result<_, _>>().map_err(StoreError::Source)?;
     forget_done(store, &mut tasks, reader.done()).await?;
     let names: Vec<_> = tasks.iter().map(Checklist::name_of).collect();
     let AddReport { ids, added, updated, unchanged } = store.add(tasks).await?;
@@ -112,10 +116,28 @@ pub fn read_backlogs(backlogs: &[PathBuf], format: Option<&str>) -> Result<Vec<N
     let mut tasks = Vec::new();
     for path in backlogs {
         for task in open(path, format)? {
-            tasks.push(task.map_err(|error| wrong(&error, path, format))?);
+            let task = task.map_err(|error| wrong(&error, path, format))?;
+            tasks.push(check(task, path)?);
         }
     }
     Ok(tasks)
+}
+
+/// A task whose resources cannot be locked could never run.
+fn check(task: NewTask, path: &Path) -> Result<NewTask> {
+    match resources::of(&task) {
+        Ok(_) => Ok(task),
+        Err(error) => {
+            let name = task.id.as_ref().map_or(task.title.as_str(), TaskId::as_str);
+            Err(Error::invalid(format!(
+                "task '{}' of '{}': {}",
+                headline(name, 60),
+                path.display(),
+                crate::error::chain_of(&error)
+            ))
+            .hint("mend the backlog: nothing of it was added"))
+        }
+    }
 }
 
 /// A format's name, or a file's extension.

@@ -7,6 +7,7 @@ use crate::{
     cli::List,
     error::{Error, Result},
     exit_code::Exit,
+    life::{Life, Lives},
     project::Project,
     ui::{BOLD, Ui, headline},
     views::TaskView,
@@ -18,13 +19,7 @@ pub async fn list(ui: &Ui, project: &Project, args: List) -> Result<Exit> {
     let filter = Filter { statuses: statuses(&args.statuses), tags: args.tags };
     let mut left = args.limit.unwrap_or(usize::MAX);
     let mut after = None;
-    let print = if ui.json {
-        print_json
-    } else if args.plain {
-        print_plain
-    } else {
-        print_row
-    };
+    let left_alone = Lives::new(project).left_alone(&*store).await?;
     while left > 0 {
         let page = store.list(&filter, after.as_ref(), left.min(PAGE)).await?;
         if after.is_none() && !page.is_empty() && !ui.json && !args.plain {
@@ -35,7 +30,13 @@ pub async fn list(ui: &Ui, project: &Project, args: List) -> Result<Exit> {
             ui.data(heading).map_err(unwritten)?;
         }
         for task in &page {
-            print(ui, task)?;
+            if ui.json {
+                print_json(ui, task)?;
+            } else if args.plain {
+                print_plain(ui, task)?;
+            } else {
+                print_row(ui, task, left_alone.get(&task.id).copied())?;
+            }
         }
         left -= page.len();
         match page.last() {
@@ -58,13 +59,9 @@ fn print_plain(ui: &Ui, task: &Task) -> Result<()> {
         .map_err(unwritten)
 }
 
-fn print_row(ui: &Ui, task: &Task) -> Result<()> {
+fn print_row(ui: &Ui, task: &Task, life: Option<Life>) -> Result<()> {
+    let status = life.map_or(task.status.to_string(), |life| life.to_string());
     let title = headline(&task.spec.title, 70);
-    ui.data(format_args!(
-        "{:<14} {:<10} {:>8}  {title}",
-        task.id.as_str(),
-        task.status,
-        task.attempt
-    ))
-    .map_err(unwritten)
+    ui.data(format_args!("{:<14} {:<10} {:>8}  {title}", task.id.as_str(), status, task.attempt))
+        .map_err(unwritten)
 }

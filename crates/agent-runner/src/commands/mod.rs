@@ -23,7 +23,7 @@ pub use import::{Imported, import, import_backlogs, read_backlogs};
 pub use init::init;
 pub use keys::keys;
 pub use list::list;
-pub use locks::locks;
+pub use locks::{locks, run_locked};
 pub use logs::logs;
 pub use show::show;
 pub use status::{status, welcome};

@@ -54,6 +54,7 @@ fn print_task(ui: &Ui, task: &Task) -> Result<()> {
     line("priority", if spec.priority == 0 { String::new() } else { spec.priority.to_string() })?;
     line("after", spec.depends_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))?;
     line("locks", spec.locks.join(", "))?;
+    line("touches", spec.touches.join(", "))?;
     line("tags", spec.tags.join(", "))?;
     line("not before", spec.not_before.map(show_time).unwrap_or_default())?;
     line("from", spec.source.clone().unwrap_or_default())?;

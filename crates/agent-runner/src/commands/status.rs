@@ -6,6 +6,7 @@ use super::unwritten;
 use crate::{
     error::{Error, Result},
     exit_code::Exit,
+    life::{Life, Lives},
     project::Project,
     ui::{BOLD, Ui},
     units::show_duration,
@@ -16,18 +17,19 @@ use crate::{
 pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
     let store = project.existing_store()?;
     let (counts, running) = (store.counts().await?, store.running().await?);
+    let lives = Lives::new(project);
     if ui.json {
         let view = StatusView {
             store: &project.store_url(),
             counts,
             total: counts.total(),
-            running: running.iter().map(RunningView::from).collect(),
+            running: running.iter().map(|task| RunningView::new(task, lives.look(task))).collect(),
         };
         let json =
             serde_json::to_string(&view).map_err(|error| Error::new(Exit::Unexpected, error))?;
         ui.data(json).map_err(unwritten)?;
     } else {
-        print(ui, counts, &running)?;
+        print(ui, counts, &running, &lives)?;
     }
     Ok(Exit::Success)
 }
@@ -35,7 +37,8 @@ pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
 /// What the program says without a command.
 pub async fn welcome(ui: &Ui, project: &Project) -> Result<Exit> {
     if let Ok(store) = project.existing_store() {
-        print(ui, store.counts().await?, &store.running().await?)?;
+        let lives = Lives::new(project);
+        print(ui, store.counts().await?, &store.running().await?, &lives)?;
         ui.say("\nnext: agent-runner run");
         return Ok(Exit::Success);
     }
@@ -50,7 +53,7 @@ pub async fn welcome(ui: &Ui, project: &Project) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn print(ui: &Ui, counts: Counts, running: &[RunningTask]) -> Result<()> {
+fn print(ui: &Ui, counts: Counts, running: &[RunningTask], lives: &Lives) -> Result<()> {
     let rows = [
         ("pending", counts.pending),
         ("waiting", counts.waiting),
@@ -67,7 +70,7 @@ fn print(ui: &Ui, counts: Counts, running: &[RunningTask]) -> Result<()> {
     for task in running {
         let (fence, worker) = (&task.fence, &task.worker);
         ui.data(format_args!(
-            "  {} attempt {} for {} by {} w{} (pid {} on {})",
+            "  {} attempt {} for {} by {} w{} (pid {} on {}){}",
             fence.task,
             fence.attempt,
             show_duration(task.held_for),
@@ -75,8 +78,20 @@ fn print(ui: &Ui, counts: Counts, running: &[RunningTask]) -> Result<()> {
             worker.number,
             worker.pid,
             worker.host,
+            remark(lives.look(task)),
         ))
         .map_err(unwritten)?;
     }
     Ok(())
+}
+
+/// What there is to say of a task that nobody looks after.
+fn remark(life: Life) -> &'static str {
+    match life {
+        Life::Working => "",
+        Life::Orphaned => {
+            ": orphaned, its run is gone but its agent still works; `agent-runner run` takes it back"
+        }
+        Life::Lost => ": lost, its run is gone; `agent-runner run` takes it back",
+    }
 }

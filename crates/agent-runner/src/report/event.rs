@@ -74,6 +74,15 @@ pub enum Event {
         /// The worker.
         worker: u32,
     },
+    /// A runner is gone, but its agent still works on a task: this run waits for its end.
+    TaskOrphaned {
+        /// The task.
+        task: TaskId,
+        /// The number of the attempt.
+        attempt: u32,
+        /// Who held it.
+        holder: String,
+    },
     /// A task was taken back from a runner that is gone.
     TaskRescued {
         /// The task.

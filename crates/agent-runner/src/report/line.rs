@@ -32,6 +32,10 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
         Event::ClaimLost { task, attempt, .. } => Some(format!(
             "{WARNING}↯{WARNING:#} {task} attempt {attempt} ended after its claim was taken away: not recorded"
         )),
+        Event::TaskOrphaned { task, holder, .. } => Some(format!(
+            "{WARNING}…{WARNING:#} {task} waits for the agent of {}, which is gone",
+            printable(holder)
+        )),
         Event::TaskRescued { task, holder, ended_processes, .. } => {
             let ended = match ended_processes {
                 0 => String::new(),

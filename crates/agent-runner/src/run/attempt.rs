@@ -248,7 +248,10 @@ impl Attempts {
         // Before it is there, in case that this process is killed while it starts. A lock that
         // cannot be written is told once.
         drop(job.note(&command.identity().to_string()));
-        let child = command.spawn().map_err(|error| not_started(&error))?;
+        let child = job
+            .start(|| command.spawn())
+            .map_err(|error| Ended::new(Outcome::WorkerFailed, error.to_string()))?
+            .map_err(|error| not_started(&error))?;
         if let Err(error) = job.note(&child.identity().to_string()) {
             self.reporter
                 .ui()

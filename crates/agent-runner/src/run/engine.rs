@@ -1,6 +1,7 @@
 //! A run: the pool, the store, the locks, the credentials and the signals, wired together.
 
 use std::{
+    collections::{HashMap, HashSet},
     process,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -121,7 +122,7 @@ impl Engine {
         agent_runner_exec::adopt_orphans()
             .or_exit(Exit::Unexpected, || "could not become the parent of orphans".into())?;
         self.refuse_other_hosts().await?;
-        let rescuer = self.rescuer();
+        let mut rescuer = self.rescuer();
         rescuer.look().await?;
         let counts = self.store.counts().await?;
         let signals = signals::follow(self.shutdown.clone(), self.settings.grace, self.reporter())
@@ -223,6 +224,7 @@ impl Engine {
                 tags: self.settings.tags.clone(),
             },
             backoff: self.backoff(),
+            orphans: self.settings.orphans,
             wait_for_keys: self.settings.wait_for_keys,
             allowance: Allowance::new(self.settings.limit),
             turn: tokio::sync::Mutex::new(()),
@@ -280,6 +282,9 @@ impl Engine {
             runs: self.runs.clone(),
             run: self.me.run.clone(),
             host: self.me.host.clone(),
+            orphans: self.settings.orphans,
+            adopted: HashSet::new(),
+            dead: HashMap::new(),
             reporter: Arc::clone(&self.reporter),
         }
     }

@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 /// The host name with a part of the machine's id: two machines called `localhost` are not one.
-pub(super) fn name() -> String {
+pub fn name() -> String {
     if let Ok(name) = env::var("AGENT_RUNNER_HOST")
         && !name.is_empty()
     {
@@ -11,18 +11,18 @@ pub(super) fn name() -> String {
     }
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let machine: String = machine.trim().chars().take(8).collect();
-    match (host_name(), machine.as_str()) {
+    match (node(), machine.as_str()) {
         (host, "") => host,
         (host, machine) => format!("{host}-{machine}"),
     }
 }
 
 #[cfg(unix)]
-fn host_name() -> String {
+fn node() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(windows)]
-fn host_name() -> String {
+fn node() -> String {
     env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".into())
 }

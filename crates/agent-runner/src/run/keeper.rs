@@ -1,13 +1,19 @@
 //! What goes on beside the work: heartbeats for the claims of this run, and the rescue of tasks
 //! whose runner is gone.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    mem::ManuallyDrop,
+    sync::Arc,
+    time::Duration,
+};
 
-use agent_runner_lock::{Acquire, LockDir};
-use agent_runner_task_store::{Beat, RunningTask, StoreError, TaskId, TaskStore};
+use agent_runner_lock::{Acquire, LockDir, LockState, TaskLock};
+use agent_runner_task_store::{Beat, Fence, RunningTask, StoreError, TaskId, TaskStore};
 
 use super::{claims::Claims, leftovers};
 use crate::{
+    cli::Orphans,
     error::{OrExit, Result},
     exit_code::Exit,
     report::{Event, Reporter},
@@ -20,6 +26,8 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 const RESCUE_EVERY: Duration = Duration::from_millis(400);
 /// How many leases are looked at in one go.
 const EXPIRED_AT_ONCE: usize = 100;
+/// When the claim of an agent without a runner is extended.
+const ADOPTED_FOR: Duration = Duration::from_secs(15);
 
 /// Extends the claims of this run for ever, and tells their holders what the store says.
 ///
@@ -70,6 +78,13 @@ pub(super) struct Rescuer {
     pub(super) runs: LockDir,
     pub(super) run: String,
     pub(super) host: String,
+    /// What becomes of agents that outlived their runner.
+    pub(super) orphans: Orphans,
+    /// The claims of those that we wait for, so that each is told once.
+    pub(super) adopted: HashSet<Fence>,
+    /// The locks of runs that are gone but have tasks left. If we go as well, whoever looks next
+    /// must find them as they were: so only what is done is released.
+    pub(super) dead: HashMap<String, ManuallyDrop<TaskLock>>,
     pub(super) reporter: Arc<Reporter>,
 }
 
@@ -79,7 +94,7 @@ impl Rescuer {
     /// # Cancel safety
     ///
     /// What was not rescued yet is found by the next one who looks.
-    pub(super) async fn watch(self) {
+    pub(super) async fn watch(mut self) {
         let mut told = None;
         loop {
             match self.look().await {
@@ -94,10 +109,7 @@ impl Rescuer {
     }
 
     /// Looks once.
-    pub(super) async fn look(&self) -> Result<()> {
-        for id in self.store.rescue_expired(EXPIRED_AT_ONCE).await? {
-            self.tell_expired(&id).await?;
-        }
+    pub(super) async fn look(&mut self) -> Result<()> {
         let mut runs: BTreeMap<String, Vec<RunningTask>> = BTreeMap::new();
         for task in self.store.running().await? {
             if task.worker.run != self.run && task.worker.host == self.host {
@@ -105,7 +117,11 @@ impl Rescuer {
             }
         }
         for (run, tasks) in runs {
-            self.look_at(&run, tasks).await?;
+            self.look_at(run, tasks).await?;
+        }
+        // Those that are left have no lock here. What was adopted above is not among them.
+        for id in self.store.rescue_expired(EXPIRED_AT_ONCE).await? {
+            self.tell_expired(&id).await?;
         }
         Ok(())
     }
@@ -125,29 +141,49 @@ impl Rescuer {
 
     /// A run whose lock is free is gone: the kernel freed it. A lock without the record of its
     /// holder proves nothing (somebody may have removed the file), and is left to the lease.
-    async fn look_at(&self, run: &str, tasks: Vec<RunningTask>) -> Result<()> {
-        let locked = self
-            .runs
-            .try_acquire(run)
-            .or_exit(Exit::Unexpected, || format!("could not look at run '{run}'"))?;
-        let Acquire::Acquired(lock) = locked else { return Ok(()) };
-        if lock.previous().is_some() {
-            for task in tasks {
-                self.rescue(task).await?;
+    async fn look_at(&mut self, run: String, tasks: Vec<RunningTask>) -> Result<()> {
+        if !self.dead.contains_key(&run) {
+            let locked = self
+                .runs
+                .try_acquire(&run)
+                .or_exit(Exit::Unexpected, || format!("could not look at run '{run}'"))?;
+            match locked {
+                Acquire::Acquired(lock) if lock.previous().is_some() => {
+                    self.dead.insert(run.clone(), ManuallyDrop::new(lock));
+                }
+                _ => return Ok(()),
             }
+        }
+        let mut all = true;
+        for task in tasks {
+            all &= self.rescue(task).await?;
+        }
+        if all && let Some(lock) = self.dead.remove(&run) {
+            drop(ManuallyDrop::into_inner(lock));
         }
         Ok(())
     }
 
-    async fn rescue(&self, task: RunningTask) -> Result<()> {
+    /// Returns whether there is nothing more to do for a task.
+    async fn rescue(&mut self, task: RunningTask) -> Result<bool> {
         let id = &task.fence.task;
-        let locked = self
-            .locks
-            .try_acquire(id.as_str())
+        let taken = leftovers::take(&self.locks, id.as_str(), self.orphans)
+            .await
             .or_exit(Exit::Unexpected, || format!("could not lock task '{id}'"))?;
-        // Somebody works on it, whatever the store says.
-        let Acquire::Acquired(lock) = locked else { return Ok(()) };
-        let ended_processes = leftovers::end(&lock).await;
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(status) if status.state == LockState::Orphaned => {
+                return self.adopt(task).await.map(|()| false);
+            }
+            // The dead runner itself, which the kernel has not buried yet.
+            Err(status)
+                if status.info.as_ref().is_some_and(|info| info.holder_id == task.worker.run) =>
+            {
+                return Ok(false);
+            }
+            // Somebody works on it, whatever the store says.
+            Err(_) => return Ok(true),
+        };
         let holder = format!("{} (pid {})", task.worker.run, task.worker.pid);
         match self.store.rescue(&task.fence, &format!("its runner {holder} is gone")).await {
             Ok(status) => self.reporter.tell(&Event::TaskRescued {
@@ -155,10 +191,23 @@ impl Rescuer {
                 attempt: task.fence.attempt,
                 holder,
                 status,
-                ended_processes,
+                ended_processes: taken.ended,
             }),
             Err(StoreError::LeaseLost { .. }) => {}
             Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
+    /// Keeps the claim of a task whose agent outlived its runner, until that has ended too.
+    async fn adopt(&mut self, task: RunningTask) -> Result<()> {
+        if task.lease_left < ADOPTED_FOR {
+            self.store.heartbeat(std::slice::from_ref(&task.fence)).await?;
+        }
+        if self.adopted.insert(task.fence.clone()) {
+            let holder = format!("{} (pid {})", task.worker.run, task.worker.pid);
+            let Fence { task, attempt, .. } = task.fence;
+            self.reporter.tell(&Event::TaskOrphaned { task, attempt, holder });
         }
         Ok(())
     }

@@ -1,21 +1,77 @@
 //! What a dead runner left behind at a task: an agent that still works on it.
+//!
+//! Each agent inherits the lock of its task. So a lock whose holder is dead but that the kernel
+//! still refuses means: the agent lives. One that left its lock behind is found by the note.
 
 use std::time::Duration;
 
 use agent_runner_exec::{Ended, ProcessIdentity, end_orphan};
-use agent_runner_lock::TaskLock;
+use agent_runner_lock::{
+    Acquire, AcquireError, LockDir, LockInfo, LockState, LockStatus, Takeover, TakeoverError,
+    TaskLock,
+};
 
-/// How long it gets between SIGTERM and SIGKILL.
+use crate::cli::Orphans;
+
+/// How long they get between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The lock of a task whose last holder is gone.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) lock: TaskLock,
+    /// How many processes were still there, and were ended.
+    pub(super) ended: u32,
+}
+
+/// Takes a task's lock, and ends what its dead holder left at work. The status says who keeps it
+/// if it cannot be had: a living runner or, if we are to wait for those, an agent without one.
+pub(super) async fn take(
+    locks: &LockDir,
+    task: &str,
+    orphans: Orphans,
+) -> Result<Result<Taken, Box<LockStatus>>, AcquireError> {
+    let status = match locks.try_acquire(task)? {
+        Acquire::Acquired(lock) => return Ok(Ok(end_noted(lock).await)),
+        Acquire::Held(status) => status,
+    };
+    if status.state != LockState::Orphaned || orphans == Orphans::Wait {
+        return Ok(Err(status));
+    }
+    take_from_orphan(locks, status).await
+}
+
 /// Ends the agent that the lock's last holder noted and that is still there, with all that it
-/// started. Returns how many processes that were.
-pub(super) async fn end(lock: &TaskLock) -> u32 {
-    let Some(note) = lock.previous().and_then(|info| info.note.as_deref()) else { return 0 };
-    let Ok(agent) = note.parse::<ProcessIdentity>() else { return 0 };
+/// started.
+pub(super) async fn end_noted(lock: TaskLock) -> Taken {
+    let note = lock.previous().and_then(|info| info.note.clone());
     // If this process is killed as well, the next one must find the note again. A lock that cannot
     // be written does not keep the agent from being ended.
-    drop(lock.set_note(note));
+    note.as_deref().map(|note| lock.set_note(note).ok());
+    let ended = end_agent(lock.previous()).await;
+    Taken { lock, ended }
+}
+
+async fn take_from_orphan(
+    locks: &LockDir,
+    status: Box<LockStatus>,
+) -> Result<Result<Taken, Box<LockStatus>>, AcquireError> {
+    // All that carry the agent's mark first, then whoever else has the lock.
+    let ended = end_agent(status.info.as_ref()).await;
+    let (dir, orphaned) = (locks.clone(), status.clone());
+    let takeover = Takeover::KillHolder { grace: GRACE };
+    let taken = tokio::task::spawn_blocking(move || dir.take_over(&orphaned, takeover)).await;
+    match taken.map_err(std::io::Error::from) {
+        Ok(Ok(lock)) => Ok(Ok(Taken { lock, ended: ended.max(1) })),
+        Ok(Err(TakeoverError::Acquire(error))) => Err(error),
+        // Another run was faster, or somebody may not be killed by us.
+        Ok(Err(_)) | Err(_) => Ok(Err(status)),
+    }
+}
+
+async fn end_agent(holder: Option<&LockInfo>) -> u32 {
+    let agent = holder.and_then(|info| info.note.as_deref()?.parse::<ProcessIdentity>().ok());
+    let Some(agent) = agent else { return 0 };
     match end_orphan(&agent, GRACE).await {
         Ended::Killed(processes) => processes,
         _ => 0,

@@ -10,6 +10,7 @@ mod host;
 mod judge;
 mod keeper;
 mod leftovers;
+mod locks;
 mod outcome;
 mod plan;
 mod programs;
@@ -24,9 +25,11 @@ mod tick;
 
 pub use agent_result::AgentResult;
 pub use engine::{Engine, Summary};
+pub use host::name as host_name;
 pub use outcome::Outcome;
 pub use rehearsal::claim_and_hold;
 pub use settings::Settings;
+pub use signals::Signals;
 pub use supply::Supply;
 pub use tick::Checklist;
 

@@ -58,7 +58,7 @@ async fn overlay(project: &Project, tasks: Vec<NewTask>) -> Result<Arc<dyn TaskS
     if tasks.is_empty() {
         return project.existing_store();
     }
-    let copy = MemoryStore::new();
+    let copy = MemoryStore::new().overlap(agent_runner_lock::paths_overlap);
     if project.has_store() {
         let real = project.open_store()?;
         let all = real.list(&Filter::default(), None, usize::MAX).await?;

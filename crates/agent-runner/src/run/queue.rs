@@ -1,12 +1,12 @@
 //! The store as the pool's source: claims with their locks, and ends with their verdicts.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use agent_runner_backoff::ExponentialBackoff;
-use agent_runner_lock::{AcquireError, LockDir, LostError, NoteError, TaskLock};
+use agent_runner_lock::{LockDir, LostError, NoteError};
 use agent_runner_pool::{Assignment, End, JobError, Source, SourceError, Stop, Then, WorkerId};
 use agent_runner_task_store::{
     Claim, ClaimRequest, Fence, Finished, Report, StoreError, TaskId, TaskStatus, TaskStore,
@@ -18,23 +18,20 @@ use super::{
     allowance::Allowance,
     attempt::Ended,
     claims::{Claims, Held},
-    leftovers,
+    locks::Locks,
     outcome::{Outcome, Payer},
     shutdown::{Shutdown, Stage},
     supply::{Ready, Supply},
     tally::Tally,
 };
 use crate::{
+    cli::Orphans,
     exit_code::Exit,
     report::{Event, Reporter},
 };
 
 /// How often a store is asked for what other processes may have changed.
 const POLL: Duration = Duration::from_millis(200);
-/// How long its last holder may take to let go of a task that the store has given to the next.
-const HANDOVER: Duration = Duration::from_millis(500);
-/// How long a task waits whose lock somebody else holds.
-const LOCKED: Duration = Duration::from_secs(1);
 /// How often a full disk is given another chance to take a result.
 const PATIENCE: u32 = 12;
 
@@ -51,6 +48,7 @@ pub(super) struct TaskQueue {
     pub(super) done: mpsc::UnboundedSender<TaskId>,
     pub(super) request: ClaimRequest,
     pub(super) backoff: ExponentialBackoff,
+    pub(super) orphans: Orphans,
     pub(super) wait_for_keys: bool,
     pub(super) allowance: Allowance,
     /// One worker at a time looks for work; the others wait for their turn.
@@ -64,30 +62,36 @@ pub(super) struct TaskQueue {
 pub(super) struct Job {
     pub(super) claim: Claim,
     pub(super) held: Held,
-    lock: Mutex<Option<TaskLock>>,
+    locks: Mutex<Option<Locks>>,
 }
 
 impl Job {
     /// Writes a note into the task's lock, for whoever finds it when this process is gone.
     pub(super) fn note(&self, note: &str) -> Result<(), NoteError> {
-        match &*self.lock.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(lock) => lock.set_note(note),
-            None => Ok(()),
+        self.locks().as_ref().map_or(Ok(()), |locks| locks.task.set_note(note))
+    }
+
+    /// Starts a process that keeps the locks when this one is killed.
+    pub(super) fn start<T>(&self, spawn: impl FnOnce() -> T) -> Result<T, LostError> {
+        match &*self.locks() {
+            Some(locks) => locks.while_inheritable(spawn),
+            None => Ok(spawn()),
         }
     }
 
     /// Checks that what is recorded can be found again: agents may remove what git ignores, and
     /// then the lock is not where it was, nor the store beside it.
     fn check(&self) -> Result<(), LostError> {
-        match &*self.lock.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(lock) => lock.check(),
-            None => Ok(()),
-        }
+        self.locks().as_ref().map_or(Ok(()), |locks| locks.task.check())
     }
 
     fn unlock(&self) {
         // A lock that cannot be released is freed by the kernel when the process ends.
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.locks().take());
+    }
+
+    fn locks(&self) -> MutexGuard<'_, Option<Locks>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,33 +184,30 @@ impl TaskQueue {
         Ok(None)
     }
 
-    /// Takes the lock of a claimed task. A task whose lock is held goes back for a while.
+    /// Takes the locks of a claimed task. A task of which one is held goes back for a while.
     async fn take(
         &self,
         worker: WorkerId,
         claim: Claim,
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
-        let deadline = Instant::now() + HANDOVER;
-        let holder = match self.locks.acquire_until(claim.fence.task.as_str(), deadline).await {
-            Ok(lock) => {
-                // Its last holder may have been killed after the store had heard from it.
-                leftovers::end(&lock).await;
+        let refused = match Locks::take(&self.locks, &claim.task, self.orphans).await? {
+            Ok(locks) => {
                 let held = self.claims.insert(claim.fence.clone());
                 let attempt = claim.fence.attempt;
-                let job = Job { claim, held, lock: Mutex::new(Some(lock)) };
+                let job = Job { claim, held, locks: Mutex::new(Some(locks)) };
                 return Ok(Some(Assignment::new(Arc::new(job)).attempt(attempt)));
             }
-            Err(AcquireError::TimedOut { status, .. }) => status,
-            Err(error) => return Err(error.into()),
+            Err(refused) => refused,
         };
         self.allowance.give_back();
-        let verdict = Verdict::Released { retry_after: LOCKED };
         let report =
-            Report::new(verdict, Outcome::Locked.as_str()).with_message(holder.to_string());
+            Report::new(refused.verdict, refused.outcome.as_str()).with_message(refused.message);
         match self.finish(&claim.fence, &report, None).await {
             Ok(finished) => {
-                let ended = event(worker, &claim, &report, &finished);
-                self.reporter.tell(&ended);
+                if finished.status.is_final() {
+                    self.tally.see(finished.status);
+                }
+                self.reporter.tell(&event(worker, &claim, &report, &finished));
                 Ok(None)
             }
             Err(StoreError::LeaseLost { .. }) => Ok(None),

@@ -6,7 +6,7 @@ use agent_runner_exec::find_program;
 use agent_runner_task_store::{Budget, CommandLine};
 
 use crate::{
-    cli::{self, Empty},
+    cli::{self, Empty, Orphans},
     error::{Error, Result},
     exit_code::Exit,
     project::Project,
@@ -46,6 +46,7 @@ pub struct Settings {
     pub(super) retry_delay: Duration,
     pub(super) max_retry_delay: Duration,
     pub(super) max_failures: Option<FailureLimit>,
+    pub(super) orphans: Orphans,
     pub(super) wait_for_keys: bool,
     pub(super) empty: Empty,
 }
@@ -76,6 +77,7 @@ impl Settings {
             } else {
                 args.max_failures
             },
+            orphans: args.orphans.or(config.orphans).unwrap_or_default(),
             wait_for_keys: !args.no_wait_keys,
             empty: args.empty,
         })

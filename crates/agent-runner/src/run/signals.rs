@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use self::platform::Signals;
+pub use self::platform::Signals;
 use super::shutdown::{Shutdown, Stage};
 use crate::{
     exit_code::Exit,
@@ -89,14 +89,16 @@ mod platform {
 
     use crate::exit_code::Exit;
 
-    pub(super) struct Signals {
+    /// What ends a program.
+    pub struct Signals {
         interrupt: Signal,
         terminate: Signal,
         hangup: Signal,
     }
 
     impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
+        /// Catches them from now on.
+        pub fn new() -> io::Result<Self> {
             Ok(Self {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
@@ -104,7 +106,8 @@ mod platform {
             })
         }
 
-        pub(super) async fn next(&mut self) -> Exit {
+        /// Waits for one.
+        pub async fn next(&mut self) -> Exit {
             tokio::select! {
                 _ = self.interrupt.recv() => Exit::Interrupted,
                 _ = self.terminate.recv() => Exit::Terminated,
@@ -120,15 +123,18 @@ mod platform {
 
     use crate::exit_code::Exit;
 
-    pub(super) struct Signals;
+    /// What ends a program.
+    pub struct Signals;
 
     impl Signals {
         #[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
-        pub(super) fn new() -> io::Result<Self> {
+        /// Catches them from now on.
+        pub fn new() -> io::Result<Self> {
             Ok(Self)
         }
 
-        pub(super) async fn next(&mut self) -> Exit {
+        /// Waits for one.
+        pub async fn next(&mut self) -> Exit {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
