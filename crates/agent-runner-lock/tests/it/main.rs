@@ -14,6 +14,8 @@ mod agent;
 #[cfg(unix)]
 mod alone;
 #[cfg(unix)]
+mod claims_torture;
+#[cfg(unix)]
 mod disk_full;
 #[cfg(target_os = "linux")]
 mod inherit;

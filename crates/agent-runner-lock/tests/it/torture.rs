@@ -119,7 +119,7 @@ fn the_sketch_is_caught_with_kills_too() {
     assert!(verdict.overlaps.load(SeqCst) > 0, "nobody was caught: {verdict:?}");
 }
 
-fn duration(default: u64) -> Duration {
+pub(crate) fn duration(default: u64) -> Duration {
     let asked = std::env::var("AGENT_RUNNER_TORTURE_SECS").ok();
     Duration::from_secs(asked.and_then(|seconds| seconds.parse().ok()).unwrap_or(default))
 }
@@ -262,7 +262,7 @@ fn collect(folder: &Path, verdict: &Verdict, stop: &AtomicBool) {
     }
 }
 
-fn spin(micros: u64) {
+pub(crate) fn spin(micros: u64) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_micros(micros) {
         hint::spin_loop();
@@ -270,10 +270,10 @@ fn spin(micros: u64) {
 }
 
 /// xorshift64 (George Marsaglia, "Xorshift RNGs").
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -4,6 +4,7 @@
 //! breadth first, so that a trace it finds is a shortest one. `sketch` is the algorithm that this
 //! project began with, with a switch for each of its five races; `strict` is this crate's.
 
+mod claims;
 mod kernel;
 mod search;
 mod sketch;
