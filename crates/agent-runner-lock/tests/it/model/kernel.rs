@@ -1,20 +1,31 @@
 //! What processes share, as far as one lock is concerned.
 
 /// A process, by its number.
-pub(crate) type Pid = usize;
-type Inode = usize;
+pub(crate) type Pid = u8;
+type Inode = u8;
+
+/// How many processes there can be. All that grows with them has a fixed length, so that a search
+/// copies worlds without allocating.
+pub(crate) const MOST: usize = 5;
+/// One file at the path, one open in each process, and one that is just made.
+const FILES: usize = MOST + 2;
 
 /// One path, the files that have or had it, who locked them, and the facts of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kernel {
     /// What the path names.
     path: Option<Inode>,
-    files: Vec<File>,
+    files: [Option<File>; FILES],
     /// The one file that each process has open.
-    open: Vec<Option<Inode>>,
-    alive: Vec<bool>,
-    /// Whose timeout is over.
-    overdue: Vec<bool>,
+    open: [Option<Inode>; MOST],
+    alive: [bool; MOST],
+    /// How often a contender may still find that a whole lease has passed.
+    pub(crate) leases: u8,
+    /// Whose timeout or lease is over.
+    overdue: [bool; MOST],
+    /// The mutex of a lease directory: who has it alone, and who shares it.
+    breaker: Option<Pid>,
+    sharing: [bool; MOST],
     /// The highest token of the files that were cleaned away.
     floor: u8,
     /// The wall clock. It moves with every grant.
@@ -22,9 +33,11 @@ pub(crate) struct Kernel {
     /// The token granted last, and whether one was ever not higher than the one before.
     newest_token: u8,
     token_fell: bool,
+    /// The token that each process holds the lock with.
+    granted: [Option<u8>; MOST],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct File {
     lock: Option<Pid>,
     record: Option<Record>,
@@ -36,30 +49,45 @@ pub(crate) struct Record {
     pub(crate) by: Pid,
     pub(crate) token: u8,
     pub(crate) free: bool,
+    /// How often a lease was renewed.
+    pub(crate) renewals: u8,
+}
+
+impl Record {
+    pub(crate) const fn held(by: Pid, token: u8) -> Self {
+        Self { by, token, free: false, renewals: 0 }
+    }
+
+    pub(crate) const fn released(self) -> Self {
+        Self { free: true, ..self }
+    }
 }
 
 impl Kernel {
-    pub(crate) fn new(processes: usize) -> Self {
+    pub(crate) fn new(leases: u8) -> Self {
         Self {
+            leases,
             path: None,
-            files: Vec::new(),
-            open: vec![None; processes],
-            alive: vec![true; processes],
-            overdue: vec![false; processes],
+            files: [None; FILES],
+            open: [None; MOST],
+            alive: [true; MOST],
+            overdue: [false; MOST],
+            breaker: None,
+            sharing: [false; MOST],
             floor: 0,
             clock: 0,
             newest_token: 0,
             token_fell: false,
+            granted: [None; MOST],
         }
     }
 
     /// Opens the path; makes a file if asked. False if there is none.
     pub(crate) fn open(&mut self, me: Pid, create: bool) -> bool {
         if self.path.is_none() && create {
-            self.files.push(File { lock: None, record: None });
-            self.path = Some(self.files.len() - 1);
+            self.path = Some(self.make(File::default()));
         }
-        self.open[me] = self.path;
+        self.open[usize::from(me)] = self.path;
         self.path.is_some()
     }
 
@@ -81,15 +109,15 @@ impl Kernel {
     }
 
     pub(crate) fn close(&mut self, me: Pid) {
-        if self.open[me].is_some() {
+        if self.open[usize::from(me)].is_some() {
             self.unlock(me);
-            self.open[me] = None;
+            self.open[usize::from(me)] = None;
         }
     }
 
     /// fstat and lstat, compared. The path is looked at last; nothing can change the first.
     pub(crate) fn path_is_mine(&self, me: Pid) -> bool {
-        self.open[me].is_some() && self.open[me] == self.path
+        self.open[usize::from(me)].is_some() && self.open[usize::from(me)] == self.path
     }
 
     pub(crate) fn read(&mut self, me: Pid) -> Option<Record> {
@@ -102,19 +130,57 @@ impl Kernel {
 
     /// Reads by path, without an open file. `None` if there is no file, or nothing in it.
     pub(crate) fn read_path(&self) -> Option<Record> {
-        self.path.and_then(|inode| self.files[inode].record)
+        self.path.and_then(|inode| self.files[usize::from(inode)]).and_then(|file| file.record)
+    }
+
+    /// Whether this is in the file at the path, or in one that somebody has open.
+    pub(crate) fn can_be_read(&self, content: Option<Record>) -> bool {
+        let mut reachable = self.path.iter().chain(self.open.iter().flatten());
+        reachable
+            .any(|inode| self.files[usize::from(*inode)].is_some_and(|file| file.record == content))
     }
 
     pub(crate) fn unlink(&mut self) {
         self.path = None;
     }
 
+    /// Renames a new file, which nobody else has seen, over the path.
+    pub(crate) fn replace(&mut self, record: Option<Record>) {
+        self.path = Some(self.make(File { lock: None, record }));
+    }
+
+    pub(crate) fn path_is_taken(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Takes the mutex along with others.
+    pub(crate) fn try_share(&mut self, me: Pid) -> bool {
+        self.sharing[usize::from(me)] = self.breaker.is_none();
+        self.sharing[usize::from(me)]
+    }
+
+    /// Takes the mutex alone.
+    pub(crate) fn try_break(&mut self, me: Pid) -> bool {
+        let free = self.breaker.is_none() && self.sharing == [false; MOST];
+        if free {
+            self.breaker = Some(me);
+        }
+        free
+    }
+
+    pub(crate) fn leave_mutex(&mut self, me: Pid) {
+        self.sharing[usize::from(me)] = false;
+        if self.breaker == Some(me) {
+            self.breaker = None;
+        }
+    }
+
     pub(crate) fn is_alive(&self, pid: Pid) -> bool {
-        self.alive[pid]
+        self.alive[usize::from(pid)]
     }
 
     pub(crate) fn is_overdue(&self, pid: Pid) -> bool {
-        self.overdue[pid]
+        self.overdue[usize::from(pid)]
     }
 
     pub(crate) fn clock(&self) -> u8 {
@@ -130,13 +196,25 @@ impl Kernel {
         self.floor = self.floor.max(token);
     }
 
-    /// Time passes, and a holder gets a token.
-    pub(crate) fn grant(&mut self, before: u8) -> u8 {
+    /// Time passes, and a process gets a token.
+    pub(crate) fn grant(&mut self, me: Pid, before: u8) -> u8 {
         self.clock += 1;
         let token = self.clock.max(before + 1);
         self.token_fell |= token <= self.newest_token;
         self.newest_token = token;
+        self.granted[usize::from(me)] = Some(token);
         token
+    }
+
+    /// The end of what a grant gave.
+    pub(crate) fn give_up(&mut self, me: Pid) {
+        self.granted[usize::from(me)] = None;
+        self.overdue[usize::from(me)] = false;
+    }
+
+    /// A lease is over, if the process still has that one.
+    pub(crate) fn end_lease(&mut self, pid: Pid, token: u8) {
+        self.overdue[usize::from(pid)] |= self.granted[usize::from(pid)] == Some(token);
     }
 
     pub(crate) fn token_fell(&self) -> bool {
@@ -146,11 +224,13 @@ impl Kernel {
     /// SIGKILL: the kernel closes what the process had open.
     pub(crate) fn kill(&mut self, pid: Pid) {
         self.close(pid);
-        self.alive[pid] = false;
+        self.leave_mutex(pid);
+        self.give_up(pid);
+        self.alive[usize::from(pid)] = false;
     }
 
     pub(crate) fn let_time_out(&mut self, pid: Pid) {
-        self.overdue[pid] = true;
+        self.overdue[usize::from(pid)] = true;
     }
 
     pub(crate) fn set_clock_back(&mut self) {
@@ -160,22 +240,30 @@ impl Kernel {
     /// Forgets files that nobody can reach, and numbers the others by who reaches them, so that
     /// worlds which differ in numbers alone are one.
     pub(crate) fn tidy(&mut self) {
-        let mut order: Vec<Inode> = Vec::new();
-        for inode in self.path.iter().chain(self.open.iter().flatten()) {
-            if !order.contains(inode) {
-                order.push(*inode);
-            }
+        let mut place: [Option<Inode>; FILES] = [None; FILES];
+        let mut files = [None; FILES];
+        let mut free = (0..).zip(&mut files);
+        for reached in std::iter::once(&mut self.path).chain(&mut self.open).flatten() {
+            let from = usize::from(*reached);
+            *reached = *place[from].get_or_insert_with(|| {
+                let (inode, file) = free.next().expect("there is room for all that is reached");
+                *file = self.files[from];
+                inode
+            });
         }
-        let place = |inode: Inode| order.iter().position(|other| *other == inode);
-        self.path = self.path.and_then(place);
-        for open in &mut self.open {
-            *open = open.and_then(place);
-        }
-        self.files = order.iter().map(|inode| self.files[*inode]).collect();
+        self.files = files;
+    }
+
+    fn make(&mut self, file: File) -> Inode {
+        let mut places = (0..).zip(&mut self.files);
+        let free = places.find(|(_, place)| place.is_none());
+        let (inode, place) = free.expect("there is room for one more");
+        *place = Some(file);
+        inode
     }
 
     fn file(&mut self, me: Pid) -> &mut File {
-        let inode = self.open[me].expect("a protocol uses only what it opened");
-        &mut self.files[inode]
+        let inode = self.open[usize::from(me)].expect("a protocol uses only what it opened");
+        self.files[usize::from(inode)].as_mut().expect("an open file exists")
     }
 }

@@ -2,18 +2,21 @@
 //!
 //! `kernel` is what processes share: a path, files, locks. `search` tries all interleavings,
 //! breadth first, so that a trace it finds is a shortest one. `sketch` is the algorithm that this
-//! project began with, with a switch for each of its five races; `strict` is this crate's.
+//! project began with, with a switch for each of its five races; `strict` and `lease` are this
+//! crate's.
 
 mod claims;
 mod kernel;
+mod lease;
 mod search;
 mod sketch;
 mod strict;
 
 use self::{
+    lease::Lease,
     search::{Limits, Outcome, search},
     sketch::{Breaks, Release, Sketch},
-    strict::{Rule, Strict},
+    strict::Strict,
 };
 
 /// The sketch without any of its flaws.
@@ -112,12 +115,80 @@ fn strict_holds_for_four_processes_and_two_kills() {
     outcome.assert_holds(15_000);
 }
 
+#[test]
+fn strict_holds_when_holders_are_killed_by_who_wants_their_lock() {
+    let killers = Strict { first_killer: 1, ..Strict::AS_BUILT };
+    search(&killers, Limits::processes(4)).assert_holds(4_000);
+    let killers = Strict { first_killer: 1, first_collector: 3, ..Strict::AS_BUILT };
+    search(&killers, Limits { kills: 1, ..Limits::processes(4) }).assert_holds(30_000);
+}
+
 /// Each rule of the protocol is needed: without it the same search finds it guilty.
 #[test]
 fn no_rule_of_strict_can_be_left_out() {
     let limits = Limits { clock_set_back: 1, ..Limits::processes(4) };
-    for rule in Rule::ALL {
-        let outcome = search(&Strict { first_collector: 2, without: Some(rule) }, limits);
+    for rule in strict::Rule::ALL {
+        let strict = Strict { first_killer: 1, first_collector: 2, without: Some(rule) };
+        let outcome = search(&strict, limits);
         assert!(outcome.trace.is_some(), "nobody misses {rule:?}");
+    }
+}
+
+/// Two whole leases may pass without a sign of life. A holder whose lease is over may overlap: it
+/// is told to stop, and its token is old.
+fn leases(processes: u8) -> Limits {
+    Limits { leases: 2, excuse_overdue: true, ..Limits::processes(processes) }
+}
+
+#[test]
+fn leases_hold_for_four_processes_and_a_kill() {
+    let outcome = search(&Lease::AS_BUILT, Limits { kills: 1, ..leases(4) });
+    outcome.assert_holds(600_000);
+}
+
+#[test]
+fn leases_hold_for_three_processes_a_collector_and_a_kill() {
+    let lease = Lease { first_collector: 3, ..Lease::AS_BUILT };
+    let outcome = search(&lease, Limits { kills: 1, ..leases(4) });
+    outcome.assert_holds(100_000);
+}
+
+#[test]
+fn leases_hold_for_processes_that_come_back_and_a_clock_that_is_set_back() {
+    let lease = Lease { first_once: 1, first_collector: 2, ..Lease::AS_BUILT };
+    let outcome = search(&lease, Limits { kills: 1, clock_set_back: 1, ..leases(3) });
+    outcome.assert_holds(10_000);
+}
+
+/// Each rule is needed. Without some only a token shows it, when the clock does not help.
+#[test]
+fn no_rule_of_leases_can_be_left_out() {
+    for rule in lease::Rule::ALL {
+        let lease = Lease { first_collector: 3, without: Some(rule), ..Lease::AS_BUILT };
+        let clock_set_back = matches!(rule, lease::Rule::BreakerReplaces(_)).into();
+        let outcome = search(&lease, Limits { kills: 1, clock_set_back, ..leases(4) });
+        assert!(outcome.trace.is_some(), "nobody misses {rule:?}");
+    }
+}
+
+/// What each mending of the sketch is worth, alone: only all of it without any breaking holds.
+#[test]
+fn half_mended_sketches_are_guilty() {
+    use Release::{Keep, UnlinkThenUnlock, UnlockThenUnlink};
+
+    for (what, checks_identity, release, breaks, holds) in [
+        ("no breaking", false, UnlockThenUnlink, Breaks::NONE, false),
+        ("file kept on release, breaking left", false, Keep, Breaks::ALL, false),
+        ("identity, unlocked before unlinked", true, UnlockThenUnlink, Breaks::NONE, false),
+        ("unlinked before unlocked, no identity", false, UnlinkThenUnlock, Breaks::NONE, false),
+        ("all of it, breaking left", true, UnlinkThenUnlock, Breaks::ALL, false),
+        ("file kept, identity, breaking left", true, Keep, Breaks::ALL, false),
+        ("file kept, no breaking", false, Keep, Breaks::NONE, true),
+        ("all of it, no breaking", true, UnlinkThenUnlock, Breaks::NONE, true),
+    ] {
+        let sketch = Sketch { checks_identity, release, breaks };
+        let limits = Limits { kills: 1, overdue: 1, ..Limits::processes(3) };
+        let outcome = search(&sketch, limits);
+        assert_eq!(outcome.trace.is_none(), holds, "{what}: {:#?}", outcome.trace);
     }
 }

@@ -97,7 +97,7 @@ impl Protocol for Sketch {
                 (State::Truncated, "truncate")
             }
             State::Truncated => {
-                kernel.write(me, Some(Record { by: me, token: 0, free: false }));
+                kernel.write(me, Some(Record::held(me, 0)));
                 (State::Holding, "write the record, hold")
             }
             State::Holding if self.release == Release::UnlinkThenUnlock => {

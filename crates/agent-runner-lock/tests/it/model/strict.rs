@@ -7,6 +7,8 @@ use super::{
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Strict {
+    /// From this one on, processes kill the holder that is in their way.
+    pub(crate) first_killer: Pid,
     /// From this one on, processes clean up instead of acquiring.
     pub(crate) first_collector: Pid,
     /// A rule that nobody follows.
@@ -14,7 +16,8 @@ pub(crate) struct Strict {
 }
 
 impl Strict {
-    pub(crate) const AS_BUILT: Self = Self { first_collector: Pid::MAX, without: None };
+    pub(crate) const AS_BUILT: Self =
+        Self { first_killer: Pid::MAX, first_collector: Pid::MAX, without: None };
 }
 
 /// What makes the protocol safe.
@@ -24,6 +27,8 @@ pub(crate) enum Rule {
     AcquirerChecksIdentity,
     /// An acquirer's token is higher than that of the record or, if there is none, the floor.
     AcquirerReadsToken,
+    /// Who killed a holder acquires the lock like anybody.
+    KillerAcquires,
     /// A collector locks the file.
     CollectorLocks,
     /// A collector checks that the path still names the file it locked.
@@ -35,9 +40,10 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::AcquirerChecksIdentity,
         Self::AcquirerReadsToken,
+        Self::KillerAcquires,
         Self::CollectorLocks,
         Self::CollectorChecksIdentity,
         Self::CollectorRaisesFloor,
@@ -56,6 +62,7 @@ pub(crate) struct State {
 enum At {
     Start,
     Opened,
+    Refused,
     Locked,
     Checked,
     /// With the token of the record or, if there is none, the floor.
@@ -110,9 +117,21 @@ impl Strict {
                 (At::Opened, "open")
             }
             At::Opened if kernel.try_lock(me) => (At::Locked, "lock"),
+            At::Opened if me >= self.first_killer => (At::Refused, "lock refused"),
             At::Opened => {
                 kernel.close(me);
                 (At::Start, "lock refused, close")
+            }
+            At::Refused => {
+                if let Some(record) = kernel.read(me).filter(|record| !record.free) {
+                    kernel.kill(record.by);
+                }
+                if self.follows(Rule::KillerAcquires) {
+                    kernel.close(me);
+                    (At::Start, "kill the holder, close")
+                } else {
+                    (At::Locked, "kill the holder")
+                }
             }
             At::Locked
                 if self.follows(Rule::AcquirerChecksIdentity) && !kernel.path_is_mine(me) =>
@@ -126,12 +145,13 @@ impl Strict {
                 (At::Read(if self.follows(Rule::AcquirerReadsToken) { token } else { 0 }), "read")
             }
             At::Read(before) => {
-                let token = kernel.grant(before);
-                kernel.write(me, Some(Record { by: me, token, free: false }));
+                let token = kernel.grant(me, before);
+                kernel.write(me, Some(Record::held(me, token)));
                 (At::Holding(token), "write the record, hold")
             }
             At::Holding(token) => {
-                kernel.write(me, Some(Record { by: me, token, free: true }));
+                kernel.write(me, Some(Record::held(me, token).released()));
+                kernel.give_up(me);
                 (At::Marked, "mark as free")
             }
             _ => {
