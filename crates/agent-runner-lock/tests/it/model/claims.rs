@@ -3,7 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::kernel::Pid;
+/// A process, by its number.
+type Pid = usize;
 
 /// How many processes there are, and how many names at most.
 const PROCESSES: usize = 4;
