@@ -19,6 +19,8 @@ use agent_runner_task_store::{
 };
 use rand::RngExt;
 
+use crate::overlap;
+
 const STORE: &str = "AGENT_RUNNER_TEST_CRASH_STORE";
 const TASKS: u64 = 3_000;
 const CHILDREN: usize = 3;
@@ -29,11 +31,16 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() {
     let folder = super::folder();
     let path = folder.path().join("store.db");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let store = SqliteStore::open(&path).expect("a store is made");
+    let store = open(&path);
     let tasks = (0..TASKS).map(|n| {
         let needs = (n > 10 && n % 7 == 0).then(|| id(n - 5)).into_iter().collect();
         let locks = if n % 5 == 0 { vec![format!("lock {}", n % 3)] } else { vec![] };
-        Ok(NewTask { id: Some(id(n)), depends_on: needs, locks, ..NewTask::default() })
+        let touches = match n % 5 {
+            1 => vec![format!("folder-{}/**", n % 4)],
+            2 => vec![format!("folder-{}/file", n % 4), format!("folder-{}/other", n % 3)],
+            _ => vec![],
+        };
+        Ok(NewTask { id: Some(id(n)), depends_on: needs, locks, touches, ..NewTask::default() })
     });
     runtime.block_on(store.import(Box::new(tasks))).expect("the tasks are good");
 
@@ -83,6 +90,36 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() {
     // And the next run completes it.
     runtime.block_on(work(&store, |_| ())).expect("what is left can be done");
     assert_eq!(runtime.block_on(store.counts()).expect("counting works").succeeded, TASKS);
+    runtime.block_on(check_exclusion(&store));
+}
+
+/// No two attempts that want the same overlapped in time.
+async fn check_exclusion(store: &SqliteStore) {
+    let mut attempts = Vec::new();
+    for task in store.list(&Filter::default(), None, usize::MAX).await.expect("a list") {
+        if !task.spec.locks.is_empty() || !task.spec.touches.is_empty() {
+            for attempt in store.attempts(&task.id).await.expect("it is there") {
+                let end = attempt.finished_at.expect("all have ended");
+                attempts.push((attempt.started_at, end, attempt.task, task.spec.clone()));
+            }
+        }
+    }
+    attempts.sort_by_key(|(start, ..)| *start);
+    for (at, (_, end, id, spec)) in attempts.iter().enumerate() {
+        let later = attempts[at + 1..].iter().take_while(|(start, ..)| start < end);
+        for (_, _, other_id, other) in later {
+            let locks = spec.locks.iter().any(|name| other.locks.contains(name));
+            let touches = spec
+                .touches
+                .iter()
+                .any(|pattern| other.touches.iter().any(|taken| overlap(pattern, taken)));
+            assert!(!locks && !touches, "{id} and {other_id} ran at the same time");
+        }
+    }
+}
+
+fn open(path: impl AsRef<Path>) -> SqliteStore {
+    SqliteStore::options().overlap(overlap).open(path).expect("the store opens")
 }
 
 /// The other process. Without the variable it is an empty test.
@@ -90,7 +127,7 @@ fn killed_workers_lose_nothing_and_do_nothing_twice() {
 fn a_worker_to_be_killed() {
     let Some(path) = env::var_os(STORE) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let store = SqliteStore::open(path).expect("the store opens");
+    let store = open(path);
     let said = runtime.block_on(work(&store, |id| {
         let mut out = std::io::stdout().lock();
         writeln!(out, "done={id}").and_then(|()| out.flush()).expect("somebody listens");

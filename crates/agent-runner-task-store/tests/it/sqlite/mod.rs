@@ -1,6 +1,7 @@
 //! [`SqliteStore`]: the suite, the model, and what is its own: the file.
 
 mod crash;
+mod crowd;
 mod file;
 mod migration;
 mod model;
