@@ -13,7 +13,7 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    Budget, ClaimRequest, NewTask, Report, SqliteStore, TaskId, TaskStore, Verdict, Worker,
+    Budget, Claim, ClaimRequest, NewTask, Report, SqliteStore, TaskId, TaskStore, Verdict, Worker,
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -39,12 +39,14 @@ fn main() {
         runtime.block_on(look(backlog.name, &template));
         fs::remove_file(&template).expect("the template is ours");
     }
+    crowd(&runtime, &scale, folder.path());
 }
 
 /// How much of everything.
 struct Scale {
     small: u64,
     large: u64,
+    crowd: u64,
     rounds: u32,
     /// Tasks a round for 1, 8 and 64 workers.
     tasks: fn(u32) -> u64,
@@ -54,6 +56,7 @@ impl Scale {
     const FULL: Self = Self {
         small: 70_000,
         large: 1_000_000,
+        crowd: 10_000,
         rounds: 3,
         tasks: |workers| match workers {
             1 => 2_000,
@@ -61,7 +64,7 @@ impl Scale {
             _ => 50_000,
         },
     };
-    const QUICK: Self = Self { small: 400, large: 1_000, rounds: 1, tasks: |_| 100 };
+    const QUICK: Self = Self { small: 400, large: 1_000, crowd: 1_000, rounds: 1, tasks: |_| 100 };
 }
 
 struct Backlog {
@@ -165,6 +168,8 @@ fn remove(path: &Path) {
 #[derive(Clone)]
 enum Contender {
     Ours(Arc<SqliteStore>),
+    /// Ours, where a worker may find that all that is left is in the way of what runs.
+    Crowd(Arc<SqliteStore>),
     Raw(Arc<RawWriter>),
 }
 
@@ -179,6 +184,7 @@ fn measure(runtime: &Runtime, workers: u32, tasks: u64, contender: &Contender) -
             running.push(tokio::spawn(async move {
                 match contender {
                     Contender::Ours(store) => ours(&store, number, &left).await,
+                    Contender::Crowd(store) => until_empty(&store, number, &left).await,
                     Contender::Raw(writer) => raw(&writer, &left).await,
                 }
             }));
@@ -201,13 +207,17 @@ fn take(left: &Mutex<u64>) -> bool {
     *left > 0
 }
 
-async fn ours(store: &SqliteStore, number: u32, left: &Mutex<u64>) -> Duration {
-    let request = ClaimRequest {
+fn request(number: u32) -> ClaimRequest {
+    ClaimRequest {
         worker: Worker { run: "bench".into(), host: "here".into(), pid: 1, number },
         lease: Duration::from_secs(60),
         budget: Budget::default(),
         tags: vec![],
-    };
+    }
+}
+
+async fn ours(store: &SqliteStore, number: u32, left: &Mutex<u64>) -> Duration {
+    let request = request(number);
     let mut claim = store.claim(&request).await.expect("claiming works").expect("enough tasks");
     let mut worst = Duration::ZERO;
     while take(left) {
@@ -310,6 +320,72 @@ fn serve(conn: &Connection, batch: VecDeque<RawJob>) -> rusqlite::Result<()> {
         reply.send(claimed).ok();
     }
     Ok(())
+}
+
+/// Tasks that all touch one of 100 patterns, in ten folders: each folder's own overlaps the nine in
+/// it. The limit is the same tasks without.
+fn crowd(runtime: &Runtime, scale: &Scale, folder: &Path) {
+    let (mut touching, mut free) = (Vec::new(), Vec::new());
+    for _ in 0..scale.rounds {
+        let tasks = (0..scale.crowd).map(|n| NewTask { touches: vec![pattern(n)], ..task(n) });
+        touching.push(drain(runtime, folder, tasks.collect()));
+        free.push(drain(runtime, folder, (0..scale.crowd).map(task).collect()));
+    }
+    let (ours, limit) = (median(&touching, |s| s.rate), median(&free, |s| s.rate));
+    line(&json!({
+        "bench": "store", "case": "claim + complete, 8 workers, 100 patterns that overlap",
+        "unit": "us", "ours": round(1e6 / ours), "limit": round(1e6 / limit),
+        "ratio": round(limit / ours), "goal": "<= 2",
+        "tasks_per_s": round(ours), "limit_tasks_per_s": round(limit),
+        "cpu_us": round(median(&touching, |s| s.cpu_us)),
+        "limit_cpu_us": round(median(&free, |s| s.cpu_us)),
+        "worst_wait_ms": round(median(&touching, |s| s.worst.as_secs_f64() * 1e3)),
+        "limit_worst_wait_ms": round(median(&free, |s| s.worst.as_secs_f64() * 1e3)),
+    }));
+}
+
+fn pattern(n: u64) -> String {
+    let (folder, file) = (n / 10 % 10, n % 10);
+    if file == 0 { format!("src/{folder}/**") } else { format!("src/{folder}/{file}") }
+}
+
+fn overlap(one: &str, other: &str) -> bool {
+    let holds = |outer: &str, inner: &str| {
+        outer.strip_suffix("**").is_some_and(|folder| inner.starts_with(folder))
+    };
+    one == other || holds(one, other) || holds(other, one)
+}
+
+/// Has 8 workers do all of some tasks.
+fn drain(runtime: &Runtime, folder: &Path, tasks: Vec<NewTask>) -> Sample {
+    let path = folder.join("crowd.db");
+    let store = SqliteStore::options().overlap(overlap).open(&path).expect("the store opens");
+    let store = Arc::new(store);
+    let total = tasks.len() as u64;
+    runtime.block_on(store.add(tasks)).expect("the tasks are good");
+    let sample = measure(runtime, 8, total, &Contender::Crowd(store));
+    remove(&path);
+    sample
+}
+
+async fn until_empty(store: &SqliteStore, number: u32, left: &Mutex<u64>) -> Duration {
+    let request = request(number);
+    let mut worst = Duration::ZERO;
+    let mut claim = None;
+    loop {
+        let asked = Instant::now();
+        claim = match claim {
+            None if *left.lock().expect("nobody panics") == 0 => return worst,
+            None => store.claim(&request).await.expect("claiming works"),
+            Some(Claim { fence, .. }) => {
+                let report = Report::new(Verdict::Succeeded, "succeeded");
+                let done = store.finish(&fence, report, Some(&request)).await;
+                *left.lock().expect("nobody panics") -= 1;
+                done.expect("the claim is held").next
+            }
+        };
+        worst = worst.max(asked.elapsed());
+    }
 }
 
 /// How long it takes to look at a store.
