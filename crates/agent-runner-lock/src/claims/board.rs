@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io,
+    io, mem,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -136,12 +136,14 @@ impl Board {
         asked: impl Fn(&ClaimRecord) -> bool,
     ) -> Result<Vec<ClaimStatus>, AcquireError> {
         let mut known = HashMap::new();
+        let mut before = mem::take(&mut *self.claims.known());
         let mut held = Vec::new();
         for name in self.names()? {
-            let seen = self.claims.known().remove(&name);
             // One that was seen alive and is not asked for may have died since: whoever minds will
             // find out.
-            if let Some(claim) = seen.filter(|claim| !asked(claim)) {
+            if let Some((name, claim)) = before.remove_entry(&name)
+                && !asked(&claim)
+            {
                 known.insert(name, claim);
                 continue;
             }

@@ -30,7 +30,7 @@ impl Program {
             program.push_all(parts);
             program.optional(|program| {
                 program.push_slash();
-                program.push_run(&CharSet::all());
+                program.push_run(&CharSet::ALL);
             });
             program.0.push(Step::End);
         }
@@ -49,13 +49,13 @@ impl Program {
         while let Some(part) = parts.next() {
             match part {
                 Part::One(set) => self.0.push(Step::Read(set.clone())),
-                Part::Run => self.push_run(&CharSet::no_slash()),
+                Part::Run => self.push_run(&CharSet::NO_SLASH),
                 Part::Slash => self.push_slash(),
                 // With the slash after it, if there is one, since there may be no folder at all.
                 Part::Folders => match parts.next() {
-                    None => self.push_run(&CharSet::all()),
+                    None => self.push_run(&CharSet::ALL),
                     Some(_) => self.optional(|program| {
-                        program.push_run(&CharSet::all());
+                        program.push_run(&CharSet::ALL);
                         program.push_slash();
                     }),
                 },
@@ -88,13 +88,16 @@ impl Program {
     ///
     /// A third one sees to it that it is a path: see [`Place`].
     pub(super) fn meets(&self, other: &Self) -> bool {
-        let mut seen = vec![false; self.0.len() * other.0.len() * Place::COUNT];
-        let mut open = vec![(0, 0, Place::Start)];
+        // For each pair of steps, a bit for each place.
+        let mut seen = vec![0_u8; self.0.len() * other.0.len()];
+        let mut open = Vec::with_capacity(64);
+        open.push((0, 0, Place::Start));
         while let Some((here, there, place)) = open.pop() {
-            let state = (here * other.0.len() + there) * Place::COUNT + place as usize;
-            if std::mem::replace(&mut seen[state], true) {
+            let seen = &mut seen[here * other.0.len() + there];
+            if *seen & 1 << place as u8 != 0 {
                 continue;
             }
+            *seen |= 1 << place as u8;
             match (&self.0[here], &other.0[there]) {
                 (Step::Fork(to), _) => open.extend(to.iter().map(|&to| (to, there, place))),
                 (_, Step::Fork(to)) => open.extend(to.iter().map(|&to| (here, to, place))),
@@ -124,8 +127,6 @@ enum Place {
 }
 
 impl Place {
-    const COUNT: usize = 4;
-
     /// Where we can be after a character of a range: a slash, a dot, or any other.
     fn after(self, (low, high): (char, char)) -> [Option<Self>; 3] {
         let has = |sign| (low..=high).contains(&sign);

@@ -80,7 +80,7 @@ impl Signs<'_> {
                 '[' => Part::One(self.list()?),
                 '*' if self.0.next_if_eq(&'*').is_some() => Part::Folders,
                 '*' => Part::Run,
-                '?' => Part::One(CharSet::no_slash()),
+                '?' => Part::One(CharSet::NO_SLASH),
                 '/' => Part::Slash,
                 '\\' => Part::One(CharSet::one(self.escaped()?)),
                 plain => Part::One(CharSet::one(plain)),
