@@ -8,7 +8,8 @@ use crate::{
 /// Says whether two patterns of [`NewTask::touches`](crate::NewTask::touches) can match one path.
 ///
 /// A store passes the patterns as they were added. All that it knows of them is that equal ones
-/// overlap. The order of the two must not matter.
+/// overlap. The order of the two must not matter. A claim waits for the answer, so it should be
+/// quick and must not panic.
 pub type Overlap = fn(&str, &str) -> bool;
 
 /// The safe answer of a store that was told no other.

@@ -130,7 +130,7 @@ pub struct NewTask {
     /// Names of resources that no two running tasks share.
     pub locks: Vec<String>,
     /// Patterns of the paths that it will change, such as `src/auth/**`. No two running tasks have
-    /// patterns that overlap; what overlaps is for the store's user to say.
+    /// patterns that [overlap](crate::Overlap).
     pub touches: Vec<String>,
     /// Words to select tasks by.
     pub tags: Vec<String>,

@@ -52,8 +52,8 @@ impl MemoryStore {
         Self { clock, state: Mutex::new(State::new(rules::any_two_overlap)) }
     }
 
-    /// This store, with a say on which patterns of [`touches`](NewTask::touches) overlap, so that
-    /// their tasks do not run at the same time. Without it any two patterns exclude each other.
+    /// Says which patterns of [`touches`](NewTask::touches) overlap, so that their tasks do not run
+    /// at the same time. Without this any two patterns exclude each other.
     pub fn overlap(self, overlap: Overlap) -> Self {
         self.lock().1.overlap = overlap;
         self

@@ -88,8 +88,8 @@ impl SqliteOptions {
         self
     }
 
-    /// Which patterns of [`touches`](crate::NewTask::touches) overlap, so that their tasks do not
-    /// run at the same time.
+    /// Says which patterns of [`touches`](crate::NewTask::touches) overlap, so that their tasks do
+    /// not run at the same time.
     ///
     /// Without this any two patterns exclude each other. All who open one store should say the
     /// same, since each claim goes by what its own store was told.
