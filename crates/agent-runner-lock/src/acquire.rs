@@ -96,7 +96,9 @@ impl LockDir {
         let mut glances = 0;
 
         for _ in 0..MAX_MOVES {
-            let file = match folder.open_or_create(name) {
+            let spare = if ask == Ask::Once { shared.spares.take(name) } else { None };
+            let is_spare = spare.is_some();
+            let file = match spare.map_or_else(|| folder.open_or_create(name), Ok) {
                 Ok(file) => file,
                 Err(error) if sys::absent_or_other(&error) => {
                     folder = shared.folder_again().map_err(AcquireError::Folder)?;
@@ -106,6 +108,7 @@ impl LockDir {
             };
             let locked = match ask.lock(file).map_err(failed)? {
                 Ok(locked) => locked,
+                Err(_) if is_spare => continue,
                 Err(file) => {
                     if shared.depose_expired(&folder, name, &file).map_err(failed)? {
                         continue;
@@ -202,7 +205,7 @@ pub(crate) fn glance_again(glances: &mut u32, state: LockState, info: Option<&Lo
 }
 
 /// How to ask the kernel for a lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// Take no for an answer.
     Once,

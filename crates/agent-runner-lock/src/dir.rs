@@ -15,6 +15,7 @@ use crate::{
     mode::LockMode,
     name::file_name,
     registry::Registry,
+    spare::Spares,
     sys::{self, Folder, Locked},
 };
 
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     folder: RwLock<Arc<Folder>>,
     pub(crate) registry: Registry,
     pub(crate) lines: Lines,
+    pub(crate) spares: Spares,
     /// `None` in a strict directory.
     pub(crate) leases: Option<Leases>,
     pub(crate) claims: ClaimsOfFolder,
@@ -212,9 +214,11 @@ impl LockDirBuilder {
         let leases = self.mode.leases(&path)?;
         let folder = RwLock::new(Arc::new(self.open_folder(&path)?));
         let (registry, lines) = (Registry::default(), Lines::default());
+        let spares = Spares::default();
         let claims = ClaimsOfFolder::default();
         let timeout = self.default_timeout;
-        let shared = Shared { path, options: self, folder, registry, lines, leases, claims };
+        let shared =
+            Shared { path, options: self, folder, registry, lines, spares, leases, claims };
         let shared = Arc::new(shared);
         Ok(LockDir { shared, holder_id, timeout })
     }

@@ -87,14 +87,16 @@ impl TaskLock {
         Ok(())
     }
 
-    /// Does something with the locked file.
-    pub(crate) fn with_file<T>(
+    /// Does something that gives children the locked file.
+    pub(crate) fn share<T>(
         &self,
         act: impl FnOnce(&File) -> io::Result<T>,
     ) -> Result<T, LostError> {
         let grip = self.held.grip();
-        act(self.held.locked(&grip)?.file())
-            .map_err(|source| LostError::Io { key: self.key().to_owned(), source })
+        let file = self.held.locked(&grip)?.file();
+        // Under the same mutex as a release looks at it.
+        self.held.handed_on.store(true, Ordering::Relaxed);
+        act(file).map_err(|source| LostError::Io { key: self.key().to_owned(), source })
     }
 
     /// When it is overdue; `None` for never.
@@ -145,6 +147,8 @@ pub(crate) struct Held {
     previous: Option<LockInfo>,
     pub(crate) loss: Loss,
     watched: AtomicBool,
+    /// Whether children may have the open file.
+    handed_on: AtomicBool,
     grip: Mutex<Grip>,
 }
 
@@ -177,6 +181,7 @@ impl Held {
             previous,
             loss: Loss::default(),
             watched: AtomicBool::new(false),
+            handed_on: AtomicBool::new(false),
             grip: Mutex::new(Grip { locked: Some(locked), info, block, lease }),
         }
     }
@@ -273,7 +278,14 @@ impl Shared {
         let written = sys::write_block(locked.file(), grip.block.as_bytes());
         // Before the kernel lets others in: a later holder's entry must find the place empty.
         self.registry.leave(&held.name, held);
-        let unlocked = locked.unlock();
+        let unlocked = locked.unlock().map(|file| {
+            // With an open file that a child has, it would have our next lock as well.
+            if let Some(file) = file
+                && !held.handed_on.load(Ordering::Relaxed)
+            {
+                self.spares.put(&held.name, file, held.pid);
+            }
+        });
         drop(grip);
         self.lines.call_first(&held.name);
         unlocked.map_err(|source| ReleaseError::Unlock { key: key(), source })?;

@@ -77,7 +77,7 @@ impl TaskLock {
     ///
     /// When the lock is not held any more; then `spawn` is not called.
     pub fn while_inheritable<R>(&self, spawn: impl FnOnce() -> R) -> Result<R, LostError> {
-        hand_on(|| self.with_file(sys::inheritable), spawn)
+        hand_on(|| self.share(sys::inheritable), spawn)
     }
 
     /// What a child can be told of the lock: its token in `AGENT_RUNNER_LOCK_TOKEN` and the path of

@@ -20,6 +20,7 @@ mod name;
 mod overdue;
 mod registry;
 mod resource;
+mod spare;
 mod status;
 mod sys;
 mod takeover;

@@ -67,7 +67,7 @@ pub(crate) fn parse_held<T: DeserializeOwned>(block: &[u8]) -> Option<T> {
 }
 
 fn fields<T: DeserializeOwned>(block: &[u8]) -> Option<T> {
-    serde_json::from_slice(block.trim_ascii()).ok()
+    serde_json::from_slice(trim_end(block)).ok()
 }
 
 /// The part of a record that every acquirer needs.

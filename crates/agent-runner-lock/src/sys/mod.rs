@@ -90,9 +90,11 @@ impl Locked {
         self.0.as_ref().expect("it is there until it is unlocked")
     }
 
-    /// Unlocks and closes.
-    pub(crate) fn unlock(mut self) -> io::Result<()> {
-        self.0.take().as_ref().map_or(Ok(()), system::unlock)
+    /// Unlocks, and gives the file back if it can be locked again; else it is closed.
+    pub(crate) fn unlock(mut self) -> io::Result<Option<File>> {
+        let file = self.0.take();
+        file.as_ref().map_or(Ok(()), system::unlock)?;
+        Ok(file.filter(|_| system::UNLOCKS_OPEN))
     }
 
     /// Closes without unlocking, in a process that shares the lock but does not own it.

@@ -21,6 +21,9 @@ use crate::OpenError;
 /// Whether a file's name can be removed while the file is locked.
 pub(crate) const CAN_REMOVE_HELD: bool = true;
 
+/// Whether a file is unlocked before it is closed.
+pub(super) const UNLOCKS_OPEN: bool = true;
+
 /// What makes two open files the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {

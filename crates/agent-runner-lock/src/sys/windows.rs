@@ -21,6 +21,9 @@ const FILE_SHARE_READ: u32 = 1;
 const FILE_SHARE_WRITE: u32 = 2;
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
+/// Whether a file is unlocked before it is closed.
+pub(super) const UNLOCKS_OPEN: bool = false;
+
 /// What makes two open files the same file: here, that they can be open at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId;

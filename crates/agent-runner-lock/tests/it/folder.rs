@@ -115,3 +115,22 @@ fn a_folder_that_was_moved_away_is_not_used_any_more() {
     assert_eq!(dir.list().unwrap().len(), 1);
     lock.check().unwrap();
 }
+
+/// A handle keeps files open for a while, so that it need not open them again.
+#[cfg(unix)]
+#[test]
+fn a_file_that_lost_its_name_keeps_nobody_out() {
+    let (_folder, dir) = lock_dir();
+    drop(take(&dir, "42"));
+    let other = LockDir::open(dir.path()).unwrap();
+    let lock = take(&other, "42");
+    fs::remove_file(dir.path().join("task-42.lock")).unwrap();
+    let newcomer = take(&dir, "42");
+    assert!(lock.check().is_err());
+    newcomer.check().unwrap();
+    drop(lock);
+    newcomer.release().unwrap();
+    let again = take(&dir, "42");
+    again.check().unwrap();
+    assert!(other.status("42").unwrap().is_held());
+}
