@@ -206,13 +206,13 @@ fn in_the_way(held: &[ClaimStatus]) -> String {
 #[non_exhaustive]
 pub enum ReleaseError {
     /// This process does not hold the lock through this folder handle.
-    #[error("task {key} is not held by this process")]
+    #[error("lock {key} is not held by this process")]
     NotHeld {
         /// The key.
         key: String,
     },
     /// This process holds the lock, but under another name.
-    #[error("task {key} is held by {holder_id}, not by {asked}")]
+    #[error("lock {key} is held by {holder_id}, not by {asked}")]
     NotHolder {
         /// The key.
         key: String,
@@ -222,7 +222,7 @@ pub enum ReleaseError {
         asked: String,
     },
     /// The lock is released, but its record could not be changed: it still names the holder.
-    #[error("released task {key}, but could not say so in its record")]
+    #[error("released lock {key}, but could not say so in its record")]
     Record {
         /// The key.
         key: String,
@@ -232,7 +232,7 @@ pub enum ReleaseError {
     },
     /// The system refused to unlock. The file is closed, which unlocks it too, unless a child
     /// process has it.
-    #[error("could not unlock task {key}")]
+    #[error("could not unlock {key}")]
     Unlock {
         /// The key.
         key: String,
@@ -247,13 +247,13 @@ pub enum ReleaseError {
 #[non_exhaustive]
 pub enum LostError {
     /// It was released through [`LockDir::release`](crate::LockDir::release).
-    #[error("task {key} was released")]
+    #[error("lock {key} was released")]
     Released {
         /// The key.
         key: String,
     },
     /// This is a forked child; the lock is its parent's.
-    #[error("task {key} is held by process {pid}, of which this is a fork")]
+    #[error("lock {key} is held by process {pid}, of which this is a fork")]
     Forked {
         /// The key.
         key: String,
@@ -261,7 +261,7 @@ pub enum LostError {
         pid: u32,
     },
     /// The file or its folder was removed or replaced, so that others can lock the new one.
-    #[error("lock folder '{path}' or the lock file of task {key} in it was removed or replaced")]
+    #[error("lock folder '{path}' or the file of lock {key} in it was removed or replaced")]
     LockDirReplaced {
         /// The key.
         key: String,
@@ -286,7 +286,7 @@ pub enum LostError {
         ttl: Duration,
     },
     /// The system would not say.
-    #[error("could not use the locked file of task {key}")]
+    #[error("could not use the file of lock {key}")]
     Io {
         /// The key.
         key: String,
@@ -411,7 +411,7 @@ pub enum NoteError {
     #[error(transparent)]
     Lost(#[from] LostError),
     /// The system refused.
-    #[error("could not write a note to the lock of task {key}")]
+    #[error("could not write a note to lock {key}")]
     Io {
         /// The key.
         key: String,

@@ -31,6 +31,9 @@ mod watch;
 #[doc(hidden)]
 pub mod record;
 
+#[doc = include_str!("../docs/comparison.md")]
+pub mod comparison {}
+
 pub use crate::{
     acquire::Acquire,
     claims::{AcquireAll, ClaimStatus, ResourceLock},
