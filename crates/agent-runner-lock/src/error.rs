@@ -206,13 +206,13 @@ fn in_the_way(held: &[ClaimStatus]) -> String {
 #[non_exhaustive]
 pub enum ReleaseError {
     /// This process does not hold the lock through this folder handle.
-    #[error("lock {key} is not held by this process")]
+    #[error("task {key} is not held by this process")]
     NotHeld {
         /// The key.
         key: String,
     },
     /// This process holds the lock, but under another name.
-    #[error("lock {key} is held by {holder_id}, not by {asked}")]
+    #[error("task {key} is held by {holder_id}, not by {asked}")]
     NotHolder {
         /// The key.
         key: String,
