@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod locks;
 mod orphans;
+mod profiles;
 mod real_backlog;
 mod resume;
 mod schemas;

@@ -207,6 +207,13 @@ pub struct Run {
     /// Stop at the first task that failed for good
     #[arg(long, conflicts_with = "max_failures", help_heading = "Limits")]
     pub fail_fast: bool,
+    /// Which agent it is, if the program's name does not say it: claude, codex, gemini, opencode,
+    /// aider, sh, or one of the configuration. Brings its own command
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Whether a retry goes on with the agent's session, where it has one [default: warm]
+    #[arg(long, value_name = "HOW", help_heading = "Limits")]
+    pub retries: Option<Retries>,
     /// What to do with agents that a killed run left at work [default: kill]
     #[arg(long, value_name = "WHAT", help_heading = "Limits")]
     pub orphans: Option<Orphans>,
@@ -230,6 +237,17 @@ pub enum Orphans {
     Kill,
     /// Their tasks are tried again when they have ended by themselves.
     Wait,
+}
+
+/// How a task is tried again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retries {
+    /// The agent goes on with its session, and is told what went wrong.
+    #[default]
+    Warm,
+    /// A new session begins, and is told what went wrong.
+    Cold,
 }
 
 /// What an empty backlog means.

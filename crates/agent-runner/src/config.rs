@@ -1,6 +1,7 @@
 //! `agent-runner.toml`: defaults for a project, read from the nearest folder upward.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -9,8 +10,9 @@ use std::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    cli::Orphans,
+    cli::{Orphans, Retries},
     error::{Error, OrExit, Result},
+    profile::Profile,
     units::parse_duration,
 };
 
@@ -49,11 +51,17 @@ pub struct Config {
     pub retry_delay: Option<Duration>,
     /// What to do with agents that a killed run left at work: `kill` or `wait`.
     pub orphans: Option<Orphans>,
+    /// What is known of the agent, by name; else by the command's program.
+    pub profile: Option<String>,
+    /// Agents of the project's own.
+    pub profiles: BTreeMap<String, Profile>,
+    /// Whether a retry goes on with the agent's session: `warm` or `cold`.
+    pub retries: Option<Retries>,
     /// A file of credentials.
     pub keys: Option<PathBuf>,
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "store",
     "backlog",
     "jobs",
@@ -65,6 +73,9 @@ const KEYS: [&str; 12] = [
     "attempts",
     "retry_delay",
     "orphans",
+    "profile",
+    "profiles",
+    "retries",
     "keys",
 ];
 
@@ -125,7 +136,8 @@ fn number<'de, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<Option<u
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+/// A time as a text or in seconds.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
@@ -155,7 +167,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `keys`",
             Some("did you mean `timeout`?"),
         );
         check(

@@ -10,6 +10,7 @@ mod exit_code;
 mod keys;
 mod life;
 mod main_fn;
+mod profile;
 mod project;
 mod report;
 mod resources;

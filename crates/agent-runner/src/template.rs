@@ -104,9 +104,14 @@ impl CommandTemplate {
         self.uses_fields
     }
 
-    /// The words for one task.
-    pub fn render(&self, task: &Task) -> Result<Vec<String>, TemplateError> {
-        let fields = fields(task);
+    /// The words for one attempt at a task: with this prompt and, where it is resumed, this session.
+    pub fn render(
+        &self,
+        task: &Task,
+        prompt: &str,
+        session: &str,
+    ) -> Result<Vec<String>, TemplateError> {
+        let fields = fields(task, prompt, session);
         let words = (0..self.words).map(|index| self.render_word(index, task, &fields));
         match self.quoting {
             Quoting::None => words.collect(),
@@ -140,7 +145,7 @@ impl CommandTemplate {
 }
 
 /// What placeholders can name.
-pub const FIELDS: [(&str, &str); 9] = [
+pub const FIELDS: [(&str, &str); 10] = [
     ("id", "the task's id"),
     ("prompt", "what the agent is asked to do"),
     ("title", "one line for people"),
@@ -148,14 +153,16 @@ pub const FIELDS: [(&str, &str); 9] = [
     ("last_error", "why the last attempt did not succeed; empty at the first"),
     ("tags", "the tags, a list: `{{tags|join(',')}}`"),
     ("priority", "the priority"),
+    ("session", "the agent's session, in the words of a profile that resume it"),
     ("payload", "anything else the backlog says: `{{payload.file}}`"),
     ("task", "all of these under one name: `{{task.prompt}}`"),
 ];
 
-fn fields(task: &Task) -> Value {
+fn fields(task: &Task, prompt: &str, session: &str) -> Value {
     let task_value = context! {
         id => task.id.as_str(),
-        prompt => task.spec.prompt.as_str(),
+        prompt => prompt,
+        session => session,
         title => task.spec.title.as_str(),
         attempt => task.attempt,
         last_error => task.error.as_deref().unwrap_or_default(),
@@ -217,7 +224,7 @@ mod tests {
 
     fn render(words: &[&str], prompt: &str) -> Result<Vec<String>, TemplateError> {
         let words: Vec<_> = words.iter().map(ToString::to_string).collect();
-        CommandTemplate::new(&words, Quoting::None)?.render(&task(prompt))
+        CommandTemplate::new(&words, Quoting::None)?.render(&task(prompt), prompt, "")
     }
 
     proptest! {
@@ -232,7 +239,7 @@ mod tests {
     fn a_shell_sees_a_prompt_as_one_word() {
         let prompt = "it's $(reboot) `now`; \"rm\" -rf *\nsecond line";
         let line = CommandTemplate::for_shell(&["printf %s {{prompt}} | cat".into()]).unwrap();
-        let words = line.render(&task(prompt)).unwrap();
+        let words = line.render(&task(prompt), prompt, "").unwrap();
         let output = std::process::Command::new(&words[0]).args(&words[1..]).output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), prompt);
     }

@@ -6,7 +6,8 @@ use agent_runner_exec::{
     Child, Command, Exit, LogOptions, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
 };
 use agent_runner_pool::{Context, Failure, Handler, Recovered, WorkerHealth, WorkerId};
-use agent_runner_task_store::{Beat, CommandLine, Task};
+use agent_runner_signals::Format;
+use agent_runner_task_store::{Beat, CommandLine, Task, TaskStore};
 
 use super::{
     agent_result::AgentResult,
@@ -14,13 +15,15 @@ use super::{
     outcome::{Outcome, Payer},
     programs::Programs,
     queue::Job,
+    reading::{self, Reading},
     shutdown::{Shutdown, Stage},
     supply::{Lent, Supply},
 };
 use crate::{
+    cli::Retries,
+    profile::{Past, Profile, Profiles, Recipe},
     project::{Project, file_name},
     report::{Event, Reporter},
-    template::CommandTemplate,
     views::TaskView,
 };
 
@@ -55,12 +58,14 @@ impl Ended {
 }
 
 /// Makes attempts.
-#[derive(Debug)]
 pub(super) struct Attempts {
     pub(super) project: Project,
     pub(super) store_url: String,
     /// The run's command; a task may bring its own.
-    pub(super) command: Option<CommandTemplate>,
+    pub(super) recipe: Option<Recipe>,
+    pub(super) profiles: Profiles,
+    pub(super) retries: Retries,
+    pub(super) store: Arc<dyn TaskStore>,
     pub(super) programs: Programs,
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
@@ -94,6 +99,14 @@ impl Handler<Arc<Job>> for Attempts {
     }
 }
 
+/// What is run, and what is known of it.
+struct Orders {
+    words: Vec<String>,
+    stdin: Stdin,
+    format: Format,
+    profile: Profile,
+}
+
 /// The files of one attempt.
 struct Files {
     log: PathBuf,
@@ -107,8 +120,8 @@ struct Files {
 impl Attempts {
     async fn attempt(&self, job: &Job, context: &Context) -> Ended {
         let task = &job.claim.task;
-        let words = match self.words(task) {
-            Ok(words) => words,
+        let orders = match self.orders(task).await {
+            Ok(orders) => orders,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
         };
         let Some(lent) = self.supply.lend() else {
@@ -127,7 +140,7 @@ impl Attempts {
             }
         };
         self.tell_start(job, context, &lent);
-        let mut ended = self.run_agent(job, context, words, &files, &lent).await;
+        let mut ended = self.run_agent(job, context, orders, &files, &lent).await;
         if ended.outcome == Outcome::Succeeded {
             ended = self.verify(job, context, &files, ended).await;
         }
@@ -137,17 +150,34 @@ impl Attempts {
         ended
     }
 
-    /// The program and its arguments, and what is written to its stdin.
-    fn words(&self, task: &Task) -> Result<(Vec<String>, Stdin), String> {
-        let prompt = || Stdin::Bytes(task.spec.prompt.clone().into_bytes());
+    /// The program and its arguments, and all that depends on which agent it is.
+    async fn orders(&self, task: &Task) -> Result<Orders, String> {
         if let Some(own) = &task.spec.command {
-            return Ok((shell_or_argv(own), prompt()));
+            let words = shell_or_argv(own);
+            let profile = self.profiles.of_command(&words).cloned().unwrap_or_default();
+            let stdin = Stdin::Bytes(task.spec.prompt.clone().into_bytes());
+            return Ok(Orders { format: profile.format_of(&words), words, stdin, profile });
         }
-        let Some(command) = &self.command else {
+        let Some(recipe) = &self.recipe else {
             return Err("it has no command of its own, and the run was given none".into());
         };
-        let words = command.render(task).map_err(|error| error.to_string())?;
-        Ok((words, if command.uses_fields() { Stdin::Null } else { prompt() }))
+        let past = self.past(task, recipe).await;
+        let words = recipe.render(task, &past).map_err(|error| error.to_string())?;
+        let prompt = || Stdin::Bytes(recipe.prompt(task, &past).into_bytes());
+        let stdin = if recipe.uses_fields() { Stdin::Null } else { prompt() };
+        Ok(Orders { words, stdin, format: recipe.format, profile: recipe.profile.clone() })
+    }
+
+    /// What earlier attempts left to this one. Without its history it begins anew, which is no
+    /// failure.
+    async fn past(&self, task: &Task, recipe: &Recipe) -> Past {
+        if task.attempt < 2 || !recipe.profile.feedback {
+            return Past::default();
+        }
+        let attempts = self.store.attempts(&task.id).await.unwrap_or_default();
+        let mut past = reading::past(attempts.iter().rev().filter_map(|it| it.report.as_ref()));
+        past.session = past.session.filter(|_| self.retries == Retries::Warm);
+        past
     }
 
     fn prepare(&self, task: &Task) -> io::Result<Files> {
@@ -182,19 +212,32 @@ impl Attempts {
         &self,
         job: &Job,
         context: &Context,
-        (words, stdin): (Vec<String>, Stdin),
+        orders: Orders,
         files: &Files,
         lent: &Lent,
     ) -> Ended {
-        let command = self
+        let Orders { words, stdin, format, profile } = orders;
+        let (reading, stop) = (Reading::new(format), Stop::new());
+        let mut command = self
             .command_of(&words, &job.claim.task, files)
             .stdin(stdin)
+            .envs_remove(&profile.unset)
+            .envs(profile.env)
             .envs(lent.environment())
             .log(LogOptions::new(&files.log));
-        match self.watch(command, job, context).await {
-            Ok((exit, None)) => {
-                judge::agent(&exit, AgentResult::read(&files.result, self.supply.secrets()))
-            }
+        if format != Format::Plain {
+            let (reading, stop) = (reading.clone(), stop.clone());
+            command = command
+                .merge_output(false)
+                .listen(move |stream, bytes| reading.take(stream, bytes, &stop));
+        }
+        let idle = job.claim.task.spec.idle_timeout.or(self.idle_timeout).or(profile.idle_timeout);
+        match self.watch(command.idle_timeout(idle), job, context, &stop).await {
+            Ok((exit, None)) => judge::agent(
+                &exit,
+                AgentResult::read(&files.result, self.supply.secrets()),
+                &reading.finish(),
+            ),
             Ok((exit, Some(order))) => judge::stopped(&exit, order),
             Err(failure) => failure,
         }
@@ -206,7 +249,7 @@ impl Attempts {
         let command = self
             .command_of(&shell_or_argv(verify), task, files)
             .log(LogOptions::new(&files.verify_log));
-        match self.watch(command, job, context).await {
+        match self.watch(command, job, context, &Stop::new()).await {
             Ok((exit, None)) => judge::verified(&exit, agent),
             Ok((exit, Some(order))) => judge::stopped(&exit, order),
             Err(failure) => failure,
@@ -244,6 +287,7 @@ impl Attempts {
         mut command: Command,
         job: &Job,
         context: &Context,
+        stop: &Stop,
     ) -> Result<(Exit, Option<Order>), Ended> {
         // Before it is there, in case that this process is killed while it starts. A lock that
         // cannot be written is told once.
@@ -257,8 +301,7 @@ impl Attempts {
                 .ui()
                 .warn(format_args!("could not note the agent in the task's lock: {error}"));
         }
-        let stop = Stop::new();
-        let (exit, order) = self.wait(child, &stop, job, context).await;
+        let (exit, order) = self.wait(child, stop, job, context).await;
         let exit = exit.map_err(|error| {
             Ended::new(Outcome::WorkerFailed, format!("could not watch the agent: {error}"))
         })?;

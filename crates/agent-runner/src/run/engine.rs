@@ -236,7 +236,10 @@ impl Engine {
         Attempts {
             project: self.project.clone(),
             store_url: self.project.store_url(),
-            command: self.settings.command.clone(),
+            recipe: self.settings.recipe.clone(),
+            profiles: self.settings.profiles.clone(),
+            retries: self.settings.retries,
+            store: Arc::clone(&self.store),
             programs: Programs::default(),
             verify: self.settings.verify.clone(),
             timeout: self.settings.timeout,

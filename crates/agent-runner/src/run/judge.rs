@@ -1,18 +1,31 @@
 //! From what a process did to what an attempt came to. Never by searching its output.
 
+use std::time::SystemTime;
+
 use agent_runner_exec::{End, Exit};
+use agent_runner_signals::{self as signals, Format, Summary};
 
 use super::{
     agent_result::{AgentResult, AgentResultError},
     attempt::{Ended, Order},
     outcome::Outcome,
+    reading,
 };
 
 /// How much of a failed check is handed to the next attempt.
 const FEEDBACK_BYTES: usize = 2_000;
 
-/// The agent ended by itself, or was too slow.
-pub(super) fn agent(exit: &Exit, result: Result<Option<AgentResult>, AgentResultError>) -> Ended {
+/// The agent ended by itself, or was too slow. What it wrote to its result file counts first, then
+/// what its CLI says, then how its process ended.
+pub(super) fn agent(
+    exit: &Exit,
+    result: Result<Option<AgentResult>, AgentResultError>,
+    summary: &Summary,
+) -> Ended {
+    let wrote_nothing = matches!(result, Ok(None));
+    if wrote_nothing && summary.format != Format::Plain {
+        return measured(spoke(exit, summary), exit);
+    }
     let ended = match exit.end {
         End::TimedOut => Ended::new(Outcome::TimedOut, with_last_line("timed out", exit)),
         End::IdleTimedOut => {
@@ -28,6 +41,40 @@ pub(super) fn agent(exit: &Exit, result: Result<Option<AgentResult>, AgentResult
         },
     };
     measured(ended, exit)
+}
+
+/// What the CLI of the agent says.
+fn spoke(exit: &Exit, summary: &Summary) -> Ended {
+    let end = match exit.end {
+        End::Exited(code) => signals::End::Exited(code),
+        End::Signaled(signal) => signals::End::Signaled(signal),
+        End::TimedOut | End::IdleTimedOut => signals::End::TimedOut,
+        _ => signals::End::Stopped,
+    };
+    let now = SystemTime::now();
+    let verdict = signals::judge(summary, end, &local(now));
+    let retry_after = verdict.wait(now);
+    let (outcome, message) = match (verdict.outcome, exit.end) {
+        (signals::Outcome::NoTerminalEvent, End::TimedOut) => {
+            (Outcome::TimedOut, Some(with_last_line("timed out", exit)))
+        }
+        (signals::Outcome::NoTerminalEvent, End::IdleTimedOut) => {
+            (Outcome::IdleTimedOut, Some("timed out without output".to_owned()))
+        }
+        (outcome, _) => (Outcome::of_signals(outcome), verdict.message),
+    };
+    Ended {
+        retry_after,
+        details: reading::details(summary, verdict.rule),
+        ..Ended::new(outcome, message)
+    }
+}
+
+/// CLIs write a reset for the person before the screen.
+fn local(time: SystemTime) -> signals::Now {
+    let here = jiff::ZonedDateTime::now();
+    let zone = here.time_zone().iana_name().unwrap_or("UTC").to_owned();
+    signals::Now::local(time, here.offset().seconds(), &zone)
 }
 
 /// The agent was content: what the check of its work says.

@@ -15,6 +15,7 @@ mod outcome;
 mod plan;
 mod programs;
 mod queue;
+mod reading;
 mod rehearsal;
 mod settings;
 mod shutdown;
@@ -114,7 +115,7 @@ fn nothing_to_do(ui: &Ui, settings: &Settings) -> Result<Exit> {
 
 /// Without a command for the run, the next tasks must bring their own.
 async fn check_commands(store: &dyn TaskStore, settings: &Settings) -> Result<()> {
-    if settings.command.is_some() {
+    if settings.recipe.is_some() {
         return Ok(());
     }
     let open = Filter { statuses: open_statuses(), tags: settings.tags.clone() };

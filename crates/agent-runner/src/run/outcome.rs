@@ -29,6 +29,20 @@ pub enum Outcome {
     Auth,
     /// The credential's account owes.
     Billing,
+    /// The conversation, or one request of it, was too large for the model.
+    ContextOverflow,
+    /// The model or its provider refused to do it.
+    Refused,
+    /// The model does not exist, or the credential may not use it.
+    ModelNotFound,
+    /// The agent used up the turns that it was given.
+    MaxTurns,
+    /// The agent used up the money or tokens that it was given.
+    Budget,
+    /// The provider could not be reached, or the line was cut.
+    Network,
+    /// The agent ended without saying how its work ended, which is no success.
+    NoTerminalEvent,
     /// The agent was killed by a signal that this program did not send.
     Crashed,
     /// The agent could not be started, or not be watched.
@@ -63,11 +77,21 @@ impl Outcome {
     pub const fn payer(self) -> Payer {
         match self {
             Self::Succeeded => Payer::Done,
-            Self::TaskFailed | Self::VerifyFailed | Self::TimedOut | Self::IdleTimedOut => {
-                Payer::Task
-            }
+            Self::TaskFailed
+            | Self::VerifyFailed
+            | Self::TimedOut
+            | Self::IdleTimedOut
+            | Self::ContextOverflow
+            | Self::Refused
+            | Self::MaxTurns
+            | Self::Budget => Payer::Task,
             Self::Invalid => Payer::TaskForGood,
-            Self::Crashed | Self::WorkerFailed => Payer::Worker,
+            // What would befall the next task as well is not this one's failure.
+            Self::Crashed
+            | Self::WorkerFailed
+            | Self::Network
+            | Self::NoTerminalEvent
+            | Self::ModelNotFound => Payer::Worker,
             Self::Cancelled => Payer::Person,
             Self::Throttled
             | Self::Overloaded
@@ -76,6 +100,29 @@ impl Outcome {
             | Self::Billing
             | Self::Locked
             | Self::Stopped => Payer::Nobody,
+        }
+    }
+
+    /// What an agent's own words came to.
+    pub const fn of_signals(outcome: agent_runner_signals::Outcome) -> Self {
+        use agent_runner_signals::Outcome as Said;
+        match outcome {
+            Said::Succeeded => Self::Succeeded,
+            Said::Throttled => Self::Throttled,
+            Said::Quota => Self::Quota,
+            Said::Auth => Self::Auth,
+            Said::Billing => Self::Billing,
+            Said::Overloaded => Self::Overloaded,
+            Said::ContextOverflow => Self::ContextOverflow,
+            Said::Refused => Self::Refused,
+            Said::ModelNotFound => Self::ModelNotFound,
+            Said::MaxTurns => Self::MaxTurns,
+            Said::Budget => Self::Budget,
+            Said::Network => Self::Network,
+            // Nobody of ours stopped it: that is told before anybody asks what it said.
+            Said::Crashed | Said::Cancelled => Self::Crashed,
+            Said::NoTerminalEvent => Self::NoTerminalEvent,
+            _ => Self::TaskFailed,
         }
     }
 
@@ -93,6 +140,13 @@ impl Outcome {
             Self::Quota => "quota",
             Self::Auth => "auth",
             Self::Billing => "billing",
+            Self::ContextOverflow => "context_overflow",
+            Self::Refused => "refused",
+            Self::ModelNotFound => "model_not_found",
+            Self::MaxTurns => "max_turns",
+            Self::Budget => "budget",
+            Self::Network => "network",
+            Self::NoTerminalEvent => "no_terminal_event",
             Self::Crashed => "crashed",
             Self::WorkerFailed => "worker_failed",
             Self::Locked => "locked",

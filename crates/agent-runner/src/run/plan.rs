@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     exit_code::Exit,
     keys,
+    profile::Past,
     project::Project,
     ui::{BOLD, DIM, Ui, headline},
     units::show_duration,
@@ -96,11 +97,11 @@ fn tell_keys(ui: &Ui, project: &Project) -> Result<()> {
 }
 
 fn print(ui: &Ui, settings: &Settings, task: &Task) -> Result<()> {
-    let words = match (&task.spec.command, &settings.command) {
+    let words = match (&task.spec.command, &settings.recipe) {
         (Some(own), _) => super::attempt::shell_or_argv(own),
-        (None, Some(command)) => {
-            command.render(task).map_err(|error| Error::new(Exit::Invalid, error))?
-        }
+        (None, Some(recipe)) => recipe
+            .render(task, &Past::default())
+            .map_err(|error| Error::new(Exit::Invalid, error))?,
         (None, None) => vec!["(no command)".into()],
     };
     if ui.json {

@@ -6,11 +6,12 @@ use agent_runner_exec::find_program;
 use agent_runner_task_store::{Budget, CommandLine};
 
 use crate::{
-    cli::{self, Empty, Orphans},
+    cli::{self, Empty, Orphans, Retries},
+    config::Config,
     error::{Error, Result},
     exit_code::Exit,
+    profile::{Profile, Profiles, Recipe},
     project::Project,
-    template::{CommandTemplate, Quoting},
     units::FailureLimit,
 };
 
@@ -37,7 +38,9 @@ pub struct Settings {
     pub(super) jobs: u32,
     pub(super) tags: Vec<String>,
     pub(super) limit: Option<u64>,
-    pub(super) command: Option<CommandTemplate>,
+    pub(super) recipe: Option<Recipe>,
+    pub(super) profiles: Profiles,
+    pub(super) retries: Retries,
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -55,13 +58,15 @@ impl Settings {
     /// Decides, and checks what can be checked before anything is run.
     pub fn new(args: &cli::Run, project: &Project) -> Result<Self> {
         let config = &project.config;
-        let words = if args.command.is_empty() { &config.command } else { &args.command };
+        let profiles = Profiles::new(&config.profiles);
         let retry_delay = args.retry_delay.or(config.retry_delay).unwrap_or(RETRY_DELAY);
         Ok(Self {
             jobs: args.jobs.or(config.jobs).unwrap_or(JOBS).clamp(1, 1024),
             tags: args.tags.clone(),
             limit: args.limit,
-            command: command(words, args.shell)?,
+            recipe: recipe(args, config, &profiles)?,
+            retries: args.retries.or(config.retries).unwrap_or_default(),
+            profiles,
             verify: args.verify.clone().or_else(|| config.verify.clone()).map(CommandLine::Shell),
             timeout: args.timeout.or(config.timeout),
             idle_timeout: args.idle_timeout.or(config.idle_timeout),
@@ -97,14 +102,29 @@ pub(super) fn backlogs(args: &cli::Run, project: &Project, store_is_empty: bool)
     store_is_empty.then(usual).flatten().into_iter().collect()
 }
 
-fn command(words: &[String], shell: bool) -> Result<Option<CommandTemplate>> {
-    let Some(program) = words.first() else { return Ok(None) };
-    let template = if shell {
-        CommandTemplate::for_shell(words)
-    } else {
-        CommandTemplate::new(words, Quoting::None)
+/// The run's command with what is known of its agent: the words of the command line, else of the
+/// configuration, else of the profile.
+fn recipe(args: &cli::Run, config: &Config, profiles: &Profiles) -> Result<Option<Recipe>> {
+    let named = args.profile.as_ref().or(config.profile.as_ref());
+    let named = named.map(|name| profiles.get(name)).transpose()?;
+    let given = [&args.command, &config.command].into_iter().find(|words| !words.is_empty());
+    let Some(words) = given.or(named.map(|profile| &profile.command)) else { return Ok(None) };
+    let Some(program) = words.first() else {
+        let name = args.profile.as_ref().or(config.profile.as_ref());
+        return Err(Error::usage(format!(
+            "profile '{}' has no command of its own",
+            name.map(String::as_str).unwrap_or_default()
+        ))
+        .hint("give one: `agent-runner run --profile NAME -- CMD`"));
     };
-    let template = template.map_err(|error| {
+    let recipe = if args.shell {
+        Recipe::for_shell(words)
+    } else {
+        let unknown = Profile::default();
+        let profile = named.or_else(|| profiles.of_command(words)).unwrap_or(&unknown);
+        Recipe::new(profile, words)
+    };
+    let recipe = recipe.map_err(|error| {
         let meant = error.suggestion();
         let error = Error::new(Exit::Usage, error);
         let error = match meant {
@@ -113,11 +133,11 @@ fn command(words: &[String], shell: bool) -> Result<Option<CommandTemplate>> {
         };
         error.hint("`agent-runner help templates` lists the placeholders")
     })?;
-    if !shell && !program.contains("{{") {
+    if !args.shell && !program.contains("{{") {
         find_program(program).map_err(|error| {
             Error::new(Exit::Invalid, error)
                 .hint(format!("install it, give its full path, or run `agent-runner run --shell -- '{program} …'` for a shell's own commands"))
         })?;
     }
-    Ok(Some(template))
+    Ok(Some(recipe))
 }

@@ -1,0 +1,156 @@
+//! What is known of an agent's CLI: how it is called, what it finds in its environment, how its
+//! output is read and how its session is resumed. All of it is data.
+
+mod command;
+
+use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
+
+use agent_runner_signals::Format;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub use command::{Past, Recipe};
+
+use crate::{
+    config::duration,
+    error::{Error, Result},
+};
+
+/// An agent's CLI.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// The program by whose name it is recognised in a command.
+    pub program: Option<String>,
+    /// The command of a run that gives none.
+    pub command: Vec<String>,
+    /// How its output is read.
+    #[serde(deserialize_with = "format")]
+    pub output: Option<Format>,
+    /// The words without which a command prints something else, in this order.
+    pub speaks: Vec<String>,
+    /// The words that make it go on with a session.
+    pub resume: Vec<String>,
+    /// After which word of the command those are put; after the program if it is not named.
+    pub resume_after: Option<String>,
+    /// Whether the prompt of a retry says what went wrong.
+    pub feedback: bool,
+    /// Variables that it finds in its environment.
+    pub env: BTreeMap<String, String>,
+    /// Variables that it must not inherit.
+    pub unset: Vec<String>,
+    /// How long it may be silent, unless the run or the task says.
+    #[serde(deserialize_with = "duration")]
+    pub idle_timeout: Option<Duration>,
+}
+
+/// All profiles of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profiles(BTreeMap<String, Profile>);
+
+static BUILTIN: LazyLock<BTreeMap<String, Profile>> = LazyLock::new(|| {
+    toml::from_str(include_str!("builtin.toml"))
+        .expect("the profiles are valid, which a test shows")
+});
+
+impl Profiles {
+    /// Those that are built in, and those of a project, which win.
+    pub fn new(own: &BTreeMap<String, Profile>) -> Self {
+        let mut all = BUILTIN.clone();
+        all.extend(own.clone());
+        Self(all)
+    }
+
+    /// The profile of a name.
+    pub fn get(&self, name: &str) -> Result<&Profile> {
+        self.0.get(name).ok_or_else(|| {
+            let names: Vec<_> = self.0.keys().map(String::as_str).collect();
+            let error = Error::usage(format!("there is no profile '{name}'"));
+            let like = |known: &&&str| strsim::jaro_winkler(name, known);
+            match names.iter().max_by(|a, b| like(a).total_cmp(&like(b))) {
+                Some(best) if like(&best) > 0.8 => error.hint(format!("did you mean `{best}`?")),
+                _ => error.hint(format!("the profiles are {}", names.join(", "))),
+            }
+        })
+    }
+
+    /// The profile of the program that a command begins with.
+    pub fn of_command(&self, words: &[String]) -> Option<&Profile> {
+        let program = Path::new(words.first()?).file_stem()?.to_str()?;
+        self.0.values().find(|profile| profile.program.as_deref() == Some(program))
+    }
+}
+
+impl Profile {
+    /// How the output of a command is read.
+    pub fn format_of(&self, words: &[String]) -> Format {
+        let mut rest = words.iter();
+        let speaks = self.speaks.iter().all(|wanted| {
+            rest.any(|word| {
+                word == wanted
+                    || word.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('='))
+            })
+        });
+        self.output.filter(|_| speaks).unwrap_or(Format::Plain)
+    }
+}
+
+fn format<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Format>, D::Error> {
+    let name = String::deserialize(from)?;
+    name.parse().map(Some).map_err(|_| {
+        let known: Vec<_> = Format::ALL.iter().map(|format| format.as_str()).collect();
+        D::Error::custom(format!(
+            "`{name}` is no output that can be read: it is one of {}",
+            known.join(", ")
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_built_in_command_speaks_its_own_format() {
+        for (name, profile) in &*BUILTIN {
+            assert_eq!(profile.program.as_deref(), Some(name.as_str()));
+            let format = profile.output.unwrap_or(Format::Plain);
+            assert_eq!(profile.format_of(&profile.command), format, "{name}");
+            assert!(Recipe::new(profile, &profile.command).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_recognised_by_its_program() {
+        let profiles = Profiles::new(&BTreeMap::new());
+        let format = |line: &str| {
+            let words = words(line);
+            profiles.of_command(&words).map(|profile| profile.format_of(&words))
+        };
+        assert_eq!(
+            format("/usr/bin/claude -p --output-format=stream-json --verbose x"),
+            Some(Format::ClaudeStreamJson)
+        );
+        assert_eq!(format("claude -p x"), Some(Format::Plain));
+        assert_eq!(format("codex exec --json x"), Some(Format::CodexJson));
+        assert_eq!(format("codex --json exec x"), Some(Format::Plain));
+        assert_eq!(format("make test"), None);
+    }
+
+    #[test]
+    fn a_project_can_have_its_own() {
+        let own = toml::from_str(
+            "[mine]\nprogram = \"my-agent\"\noutput = \"codex\"\nenv = { A = \"b\" }\nidle_timeout = \"5m\"\n",
+        );
+        let profiles = Profiles::new(&own.unwrap());
+        assert_eq!(profiles.get("mine").unwrap().idle_timeout, Some(Duration::from_secs(300)));
+        let error = profiles.get("cluade").unwrap_err();
+        assert_eq!(error.hints(), ["did you mean `claude`?"]);
+        let wrong =
+            toml::from_str::<BTreeMap<String, Profile>>("[x]\noutput = \"xml\"").unwrap_err();
+        assert!(wrong.message().contains("`xml` is no output that can be read"), "{wrong}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What is read of an agent's output while it works, and what is kept of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use agent_runner_exec::{Stop, StopLevel, Stream};
+use agent_runner_signals::{Event, Format, Outcome, Parser, Summary};
+use agent_runner_task_store::{Report, Verdict};
+use serde_json::{Value, json};
+
+use super::outcome::Outcome as Ended;
+use crate::profile::Past;
+
+/// Reads one agent's output.
+#[derive(Debug, Clone)]
+pub(super) struct Reading(Arc<Mutex<Parser>>);
+
+impl Reading {
+    pub(super) fn new(format: Format) -> Self {
+        Self(Arc::new(Mutex::new(Parser::new(format))))
+    }
+
+    /// Reads a piece. An agent whose key is no good any more is stopped: it would ask again and
+    /// again, for minutes, while another key could do its task.
+    pub(super) fn take(&self, stream: Stream, bytes: &[u8], stop: &Stop) {
+        let mut parser = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = |event| match event {
+            Event::Retried(retry) if is_hopeless(retry.outcome) => stop.raise(StopLevel::Interrupt),
+            _ => {}
+        };
+        match stream {
+            Stream::Stdout => parser.feed(bytes, look),
+            Stream::Stderr => parser.feed_stderr(bytes, look),
+        }
+    }
+
+    /// What all of it said.
+    pub(super) fn finish(self) -> Summary {
+        let mut parser = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *parser, Parser::new(Format::Plain)).finish()
+    }
+}
+
+/// Whether the same request with the same key will be refused again.
+const fn is_hopeless(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Quota | Outcome::Auth | Outcome::Billing)
+}
+
+/// What earlier attempts left, from their reports, last one first.
+///
+/// The last agent's session is resumed unless it is full. That it left none means a new one: maybe
+/// its own could not be resumed. A limit is nothing to tell the next agent of.
+pub(super) fn past<'a>(reports: impl Iterator<Item = &'a Report> + Clone) -> Past {
+    let last = reports.clone().find(|report| !report.details.is_empty());
+    let is_full = |report: &&Report| {
+        [Ended::ContextOverflow, Ended::Refused].iter().any(|it| it.as_str() == report.outcome)
+    };
+    let session = last.filter(|report| !is_full(report)).and_then(|it| it.details.get("session"));
+    let mut failed = reports.filter(|report| matches!(report.verdict, Verdict::Failed { .. }));
+    Past {
+        session: session.and_then(Value::as_str).map(str::to_owned),
+        error: failed.next().and_then(|report| report.message.clone()),
+    }
+}
+
+/// What is kept with the attempt.
+pub(super) fn details(summary: &Summary, rule: Option<&str>) -> BTreeMap<String, Value> {
+    let known = [
+        ("session", summary.session_id.as_ref().map(|id| json!(id))),
+        ("model", summary.model.as_ref().map(|model| json!(model))),
+        ("usage", (summary.usage.total() > 0).then(|| json!(summary.usage))),
+        ("cost_usd", summary.cost_usd.map(|usd| json!(usd))),
+        ("tool_uses", Some(json!(summary.tool_uses))),
+        ("rule", rule.map(|rule| json!(rule))),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
