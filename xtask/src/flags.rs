@@ -33,6 +33,16 @@ xflags::xflags! {
             optional --secs secs: u64
         }
 
+        /// Torture the locks, with kills, stops and removed folders, and show what was seen.
+        cmd torture {
+            /// How many seconds for each torture (default: 60).
+            optional --secs secs: u64
+            /// Only those whose name has this in it: `strict`, `leases`, `caught`, ...
+            optional --kind kind: String
+            /// Compare what others do with what we do, instead.
+            optional --compare
+        }
+
         /// Show what a release would publish, and package it. Publishes nothing.
         cmd release {
             /// Package although there are uncommitted changes.

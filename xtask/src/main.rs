@@ -16,6 +16,7 @@ mod steps;
 mod test;
 mod tidy;
 mod tools;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn run(command: XtaskCmd) -> anyhow::Result<ExitCode> {
         XtaskCmd::Ci(_) => ci(&sh, &workspace),
         XtaskCmd::Bench(options) => bench::run(&sh, &workspace, &options),
         XtaskCmd::Fuzz(options) => fuzz::run(&sh, &workspace, &options),
+        XtaskCmd::Torture(options) => torture::run(&sh, &workspace, &options),
         XtaskCmd::Release(options) => release::run(&sh, &workspace, &options),
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use agent_runner_lock::LockDir;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sketch;
+use crate::rivals;
 
 #[path = "../../examples/torture_agent.rs"]
 #[expect(dead_code, reason = "its main is for those who run the example")]
@@ -20,7 +20,10 @@ mod torture_agent;
 
 const KIND: &str = "AGENT_RUNNER_LOCK_TEST_AGENT";
 const FOLDER: &str = "AGENT_RUNNER_LOCK_TEST_FOLDER";
-const TTL: &str = "AGENT_RUNNER_LOCK_TEST_TTL_MS";
+const TTL_MS: &str = "AGENT_RUNNER_LOCK_TEST_TTL_MS";
+
+/// How long a lease lasts in a torture: far shorter than anybody would choose.
+pub(crate) const TTL: Duration = Duration::from_millis(300);
 
 /// Whose algorithm an agent follows.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,18 @@ pub(crate) enum Kind {
     Strict,
     /// A lease directory, with leases that last so long.
     Lease(Duration),
-    Sketch,
+    /// Not ours; see `rivals`.
+    Rival(&'static str),
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Lease(_) => "lease",
+            Self::Rival(name) => name,
+        }
+    }
 }
 
 /// A child that answers on its standard error, because the test runner in it writes to its
@@ -51,9 +65,9 @@ impl Agent {
             .args(&tool[1..])
             .arg(env::current_exe().unwrap())
             .args(["--exact", "agent::an_agent_speaks_the_protocol", "--nocapture"])
-            .env(KIND, format!("{kind:?}"))
+            .env(KIND, kind.name())
             .env(FOLDER, folder)
-            .env(TTL, ttl.to_string())
+            .env(TTL_MS, ttl.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -121,16 +135,15 @@ impl Drop for Agent {
 fn an_agent_speaks_the_protocol() {
     if let (Ok(kind), Some(folder)) = (env::var(KIND), env::var_os(FOLDER)) {
         let (requests, answers) = (io::stdin().lock(), io::stderr());
-        return if kind == format!("{:?}", Kind::Sketch) {
-            sketch::serve(Path::new(&folder), requests, answers).unwrap();
-        } else {
-            let mut dir = LockDir::builder(folder).holder_id("agent");
-            let ttl = env::var(TTL).unwrap().parse().unwrap();
-            if ttl > 0 {
-                dir = dir.lease(Duration::from_millis(ttl));
-            }
-            torture_agent::serve(&dir.open().unwrap(), requests, answers).unwrap();
-        };
+        if !["strict", "lease"].contains(&kind.as_str()) {
+            return rivals::serve(&kind, Path::new(&folder), requests, answers).unwrap();
+        }
+        let mut dir = LockDir::builder(folder).holder_id("agent");
+        let ttl = env::var(TTL_MS).unwrap().parse().unwrap();
+        if ttl > 0 {
+            dir = dir.lease(Duration::from_millis(ttl));
+        }
+        return torture_agent::serve(&dir.open().unwrap(), requests, answers).unwrap();
     }
 
     let folder = tempfile::tempdir().unwrap();

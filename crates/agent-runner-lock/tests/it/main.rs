@@ -24,7 +24,7 @@ mod lease;
 #[cfg(unix)]
 mod loss;
 #[cfg(unix)]
-mod sketch;
+mod rivals;
 #[cfg(target_os = "linux")]
 mod takeover;
 #[cfg(unix)]

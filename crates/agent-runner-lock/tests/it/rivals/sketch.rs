@@ -2,9 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, Write},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
     process,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,36 +13,12 @@ use rustix::{
     process::{Pid, test_kill_process},
 };
 
+use super::Granted;
+
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Answers each line until there are no more.
-pub(crate) fn serve(
-    folder: &Path,
-    requests: impl BufRead,
-    mut answers: impl Write,
-) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut held: Option<(File, PathBuf)> = None;
-    for request in requests.lines() {
-        let request = request?;
-        let answer = match request.split_once(' ') {
-            Some((_, key)) => {
-                let path = folder.join(format!("task-{key}.lock"));
-                held = acquire(&path).map(|file| (file, path));
-                if held.is_some() { "OK" } else { "BUSY" }
-            }
-            None => match held.take() {
-                Some((file, path)) => release(&file, &path),
-                None => "ERR nothing is held",
-            },
-        };
-        answers.write_all(format!("{answer}\n").as_bytes())?;
-    }
-    Ok(())
-}
-
 /// Any error means that somebody else has it.
-fn acquire(path: &Path) -> Option<File> {
+pub(super) fn acquire(path: &Path) -> Option<Granted> {
     loop {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
@@ -51,7 +26,7 @@ fn acquire(path: &Path) -> Option<File> {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             file.set_len(0).ok()?;
             file.write_all_at(format!("{} {}", process::id(), now()).as_bytes(), 0).ok()?;
-            return Some(file);
+            return Some(Granted::new(path, move |path| release(&file, path)));
         }
         drop(file);
         if !is_stale(path) {
@@ -61,10 +36,9 @@ fn acquire(path: &Path) -> Option<File> {
     }
 }
 
-fn release(file: &File, path: &Path) -> &'static str {
+fn release(file: &File, path: &Path) {
     flock(file, FlockOperation::Unlock).ok();
     fs::remove_file(path).ok();
-    "OK"
 }
 
 /// No file, an unreadable record, a dead process, or a timeout that is over.
