@@ -23,6 +23,8 @@ mod inherit;
 mod lease;
 #[cfg(unix)]
 mod loss;
+#[cfg(target_os = "linux")]
+mod namespaces;
 #[cfg(unix)]
 mod rivals;
 #[cfg(target_os = "linux")]

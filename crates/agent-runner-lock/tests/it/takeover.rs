@@ -8,7 +8,7 @@ use std::{
 };
 
 use agent_runner_lock::{LockDir, LockInfo, NoProof, Takeover, TakeoverError, record::Block};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::{
     agent::{Agent, Kind},
@@ -43,6 +43,8 @@ fn a_holder_that_is_stopped_is_killed() {
     let (_folder, dir) = lock_dir();
     let mut agent = holder(&dir);
     kill_process(agent.pid(), Signal::STOP).unwrap();
+    // Until it is stopped, it still hears other signals.
+    waitpid(Some(agent.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
     let how = Takeover::KillHolder { grace: Duration::from_millis(20) };
     dir.take_over(&dir.status("42").unwrap(), how).unwrap().check().unwrap();
     assert_eq!(agent.wait().signal(), Some(Signal::KILL.as_raw()));

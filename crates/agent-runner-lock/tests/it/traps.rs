@@ -7,12 +7,13 @@ use std::{
 };
 
 use agent_runner_lock::{
-    AcquireError, LockState,
+    AcquireError, LockDir, LockState,
     record::{Block, LEN},
 };
 
 use crate::{
     agent::{Agent, Kind},
+    alone::under,
     lock_dir, take,
 };
 
@@ -118,6 +119,30 @@ fn other_things_of_the_name_are_no_locks() {
         assert!(matches!(refused, AcquireError::NotALock { .. }), "{key}: {refused}");
     }
     assert!(dir.list().is_ok(), "a list leaves them out, and does not wait for a pipe's writer");
+}
+
+/// Each lock, unlock and write is interrupted once.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_is_no_reason_to_fail() {
+    let inject = ["-e", "trace=flock,pwrite64", "-e", "inject=flock,pwrite64:error=EINTR:when=1+2"];
+    let tool = [&["strace", "-f", "-o", "/dev/null"], &inject[..]].concat();
+    under(&tool, "traps::a_signal_is_no_reason_to_fail", || {
+        let (_folder, dir) = lock_dir();
+        let other = LockDir::open(dir.path()).unwrap();
+        for _ in 0..3 {
+            let lock = take(&dir, "42");
+            lock.set_note("written").unwrap();
+            assert!(other.try_acquire("42").unwrap().acquired().is_none());
+            assert_eq!(other.status("42").unwrap().state, LockState::Held);
+            lock.release().unwrap();
+            assert_eq!(other.status("42").unwrap().state, LockState::Free);
+            other.acquire_blocking("42", None).unwrap().release().unwrap();
+        }
+        let mut options = agent_runner_lock::CleanOptions::default();
+        options.retention = std::time::Duration::ZERO;
+        assert_eq!(dir.clean_stale(&options).unwrap().removed.len(), 1);
+    });
 }
 
 /// A child between fork and exec shares the open file; after exec it must not.
