@@ -37,6 +37,7 @@ fn help_of_every_command() {
         "export",
         "locks",
         "keys",
+        "classify",
         "completions",
         "man",
         "help",

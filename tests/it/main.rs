@@ -7,6 +7,7 @@ mod bad_input_store;
 mod chaos;
 mod chaos_agent;
 mod chaos_kills;
+mod classify;
 mod commands;
 mod dry_run;
 mod exit_codes;

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::sandbox;
 
 /// A file of `docs/schemas`.
-struct Schema {
+pub(crate) struct Schema {
     name: &'static str,
     text: Value,
     validator: Validator,
 }
 
 impl Schema {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let path = folder().join(format!("{name}.schema.json"));
         let text = fs::read_to_string(&path).expect("the schema is there");
         let text: Value = serde_json::from_str(&text).expect("a schema is JSON");
@@ -35,7 +35,7 @@ impl Schema {
     }
 
     #[track_caller]
-    fn holds(&self, value: &Value) {
+    pub(crate) fn holds(&self, value: &Value) {
         let errors: Vec<_> = self
             .validator
             .iter_errors(value)

@@ -136,6 +136,8 @@ pub enum Command {
     /// See the credentials
     #[command(subcommand)]
     Keys(Keys),
+    /// Say what the recorded output of an agent came to
+    Classify(Classify),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page
@@ -485,6 +487,59 @@ pub struct LocksRun {
 pub enum Keys {
     /// List the credentials that were found; never the secrets
     List,
+}
+
+/// `classify`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Prints one JSON object (docs/schemas/classify.schema.json): the outcome, why, until when, tokens and cost.
+What models say and tools print is never searched: see the README of agent-runner-signals.
+
+Examples:
+  agent-runner classify --profile claude --exit-code 1 out.jsonl
+  agent-runner classify --profile gemini --exit-code 144 --stderr err.txt out.json
+  codex exec --json 'fix it' </dev/null | agent-runner classify --profile codex -"
+)]
+pub struct Classify {
+    /// What the agent printed to stdout; `-` is stdin
+    #[arg(value_name = "STDOUT-FILE")]
+    pub stdout: PathBuf,
+    /// Whose output it is
+    #[arg(long, value_name = "NAME")]
+    pub profile: Profile,
+    /// The code that the agent exited with
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub exit_code: i32,
+    /// The signal that ended it instead
+    #[arg(long, value_name = "N", conflicts_with = "exit_code")]
+    pub signal: Option<i32>,
+    /// It was ended because it took too long
+    #[arg(long, conflicts_with_all = ["exit_code", "signal"])]
+    pub timed_out: bool,
+    /// What the agent printed to stderr
+    #[arg(long, value_name = "FILE")]
+    pub stderr: Option<PathBuf>,
+    /// When it ended, such as `2026-11-23T18:00:00Z`: what `try again at 6:20 PM` is read by [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// Whose output is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// `claude -p --output-format stream-json --verbose`, and `json`
+    Claude,
+    /// `codex exec --json`
+    Codex,
+    /// `gemini -o stream-json`, and `json`
+    Gemini,
+    /// `opencode run --format json`
+    #[value(name = "opencode")]
+    OpenCode,
+    /// Plain text: the exit code decides
+    Aider,
+    /// Plain text: the exit code decides
+    Sh,
 }
 
 /// `completions`.

@@ -2,6 +2,7 @@
 
 mod add;
 mod change;
+mod classify;
 mod doctor;
 mod export;
 mod help;
@@ -16,6 +17,7 @@ mod status;
 
 pub use add::add;
 pub use change::{cancel, retry};
+pub use classify::classify;
 pub use doctor::doctor;
 pub use export::export;
 pub use help::{completions, help, man};
