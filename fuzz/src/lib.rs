@@ -16,6 +16,7 @@ use agent_runner_lock::{
     Glob, LockInfo, paths_overlap,
     record::{self, Block, State},
 };
+use agent_runner_signals::{End, Format as Output, Now, Outcome, Parser, judge};
 use agent_runner_task_store::{
     NewTask,
     backlog::{self, Format},
@@ -118,6 +119,31 @@ pub fn classify_answer(bytes: &[u8]) {
     let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000);
     if let Some(rejection) = classify(&answer, now) {
         assert!(!rejection.as_str().is_empty());
+    }
+}
+
+/// Any output comes to a verdict, on stdout and on stderr, and to the same one in pieces.
+pub fn signals(format: Output, bytes: &[u8]) {
+    let Some((&first, output)) = bytes.split_first() else { return };
+    let (size, on_stderr) = (usize::from(first >> 1) + 1, first & 1 == 1);
+    let read = |chunks: &mut dyn Iterator<Item = &[u8]>| {
+        let mut parser = Parser::new(format);
+        let mut events = Vec::new();
+        for chunk in chunks {
+            if on_stderr {
+                parser.feed_stderr(chunk, |event| events.push(event));
+            } else {
+                parser.feed(chunk, |event| events.push(event));
+            }
+        }
+        (events, parser.finish())
+    };
+    let (events, summary) = read(&mut [output].into_iter());
+    assert_eq!(read(&mut output.chunks(size)), (events, summary.clone()));
+    let now = Now::utc(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000));
+    for end in [End::Exited(0), End::Exited(1), End::Exited(173), End::Signaled(9), End::TimedOut] {
+        let verdict = judge(&summary, end, &now);
+        assert_eq!(verdict.message.is_none(), verdict.outcome == Outcome::Succeeded);
     }
 }
 
