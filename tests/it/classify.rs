@@ -94,9 +94,13 @@ fn stdin_is_read_and_is_read_in_pieces() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn profiles_are_those_of_the_project_and_mistakes_are_named() {
     let sandbox = sandbox();
     sandbox.run(["classify", "--profile", "claude", "nowhere"]).exits(3).says("nowhere");
     sandbox.run(["classify", "--profile", "gpt", "nowhere"]).exits(2).says("opencode");
+    sandbox.write("agent-runner.toml", "[profiles.mine]\noutput = \"codex\"\n");
+    let out = sandbox.write("out", "{\"type\":\"turn.completed\"}\n");
+    let out = out.to_str().expect("UTF-8");
+    assert_eq!(classify(&sandbox, &["--profile", "mine", out])["outcome"], "succeeded");
     sandbox.run(["classify", "nowhere"]).exits(2).says("--profile");
 }

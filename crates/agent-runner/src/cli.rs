@@ -504,9 +504,9 @@ pub struct Classify {
     /// What the agent printed to stdout; `-` is stdin
     #[arg(value_name = "STDOUT-FILE")]
     pub stdout: PathBuf,
-    /// Whose output it is
+    /// Whose output it is: claude, codex, gemini, opencode, aider, sh, or one of the configuration
     #[arg(long, value_name = "NAME")]
-    pub profile: Profile,
+    pub profile: String,
     /// The code that the agent exited with
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub exit_code: i32,
@@ -522,24 +522,6 @@ pub struct Classify {
     /// When it ended, such as `2026-11-23T18:00:00Z`: what `try again at 6:20 PM` is read by [default: now]
     #[arg(long, value_name = "TIME")]
     pub at: Option<jiff::Timestamp>,
-}
-
-/// Whose output is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Profile {
-    /// `claude -p --output-format stream-json --verbose`, and `json`
-    Claude,
-    /// `codex exec --json`
-    Codex,
-    /// `gemini -o stream-json`, and `json`
-    Gemini,
-    /// `opencode run --format json`
-    #[value(name = "opencode")]
-    OpenCode,
-    /// Plain text: the exit code decides
-    Aider,
-    /// Plain text: the exit code decides
-    Sh,
 }
 
 /// `completions`.

@@ -70,7 +70,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<ExitCode> {
         }
         Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args).await,
         Some(Command::Keys(_)) => commands::keys(&ui, &project()?),
-        Some(Command::Classify(args)) => commands::classify(&ui, &args),
+        Some(Command::Classify(args)) => commands::classify(&ui, &project()?, &args),
         Some(Command::Completions(args)) => Ok(commands::completions(&args)),
         Some(Command::Man) => commands::man(),
         Some(Command::Help(args)) => commands::help(&ui, &args),

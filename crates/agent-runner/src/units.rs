@@ -5,7 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use agent_runner_signals::Now;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 /// Reads `90`, `90s`, `1h 30m`: a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -39,6 +40,13 @@ pub fn count(number: u64, what: &str) -> String {
 pub fn show_time(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{time:.3}")
+}
+
+/// A time where agents run: their CLIs write a reset for the person before the screen.
+pub fn local(time: SystemTime) -> Now {
+    let here = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    let here = here.to_zoned_datetime(TimeZone::system());
+    Now::local(time, here.offset().seconds(), here.time_zone().iana_name().unwrap_or_default())
 }
 
 /// How many failures end a run: a number of tasks, or a share of them.

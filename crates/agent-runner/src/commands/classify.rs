@@ -8,45 +8,41 @@ use std::{
 };
 
 use agent_runner_signals::{
-    End, Format, Now, Outcome, Parser, RULES_VERSION, Summary, Usage, Verdict, judge,
+    End, Format, Outcome, Parser, RULES_VERSION, Summary, Usage, Verdict, judge,
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::unwritten;
 use crate::{
-    cli::{Classify, Profile},
+    cli::Classify,
     error::{OrExit, Result},
     exit_code::Exit,
+    profile::Profiles,
+    project::Project,
     ui::Ui,
+    units::local,
 };
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
 /// Prints the outcome as one JSON object.
-pub fn classify(ui: &Ui, args: &Classify) -> Result<Exit> {
-    let mut parser = Parser::new(format_of(args.profile));
+pub fn classify(ui: &Ui, project: &Project, args: &Classify) -> Result<Exit> {
+    let profiles = Profiles::new(&project.config.profiles);
+    let format = profiles.get(&args.profile)?.output.unwrap_or(Format::Plain);
+    let mut parser = Parser::new(format);
     read(&args.stdout, |bytes| parser.feed(bytes, |_| {}))?;
     // Which of the two was written first, nobody knows any more: a failure comes near the end.
     if let Some(stderr) = &args.stderr {
         read(stderr, |bytes| parser.feed_stderr(bytes, |_| {}))?;
     }
     let summary = parser.finish();
-    let verdict = judge(&summary, end(args), &now(args.at));
+    let ended = args.at.and_then(|at| at.try_into().ok()).unwrap_or_else(SystemTime::now);
+    let verdict = judge(&summary, end(args), &local(ended));
     let view = serde_json::to_string(&View::new(&verdict, &summary)).expect("it has plain fields");
     ui.data(view).map_err(unwritten)?;
     Ok(Exit::Success)
-}
-
-const fn format_of(profile: Profile) -> Format {
-    match profile {
-        Profile::Claude => Format::ClaudeStreamJson,
-        Profile::Codex => Format::CodexJson,
-        Profile::Gemini => Format::GeminiJson,
-        Profile::OpenCode => Format::OpenCodeJson,
-        Profile::Aider | Profile::Sh => Format::Plain,
-    }
 }
 
 fn end(args: &Classify) -> End {
@@ -55,14 +51,6 @@ fn end(args: &Classify) -> End {
         Some(signal) => End::Signaled(signal),
         None => End::Exited(args.exit_code),
     }
-}
-
-/// A time as it is here: agents write for the person in front of the machine.
-fn now(at: Option<Timestamp>) -> Now {
-    let here = at.unwrap_or_else(Timestamp::now).to_zoned_datetime(TimeZone::system());
-    let zone = here.time_zone().iana_name().unwrap_or_default();
-    let time = here.timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH);
-    Now::local(time, here.offset().seconds(), zone)
 }
 
 /// Reads a file of any size in pieces.

@@ -11,6 +11,7 @@ use super::{
     outcome::Outcome,
     reading,
 };
+use crate::units::local;
 
 /// How much of a failed check is handed to the next attempt.
 const FEEDBACK_BYTES: usize = 2_000;
@@ -68,13 +69,6 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
         details: reading::details(summary, verdict.rule),
         ..Ended::new(outcome, message)
     }
-}
-
-/// CLIs write a reset for the person before the screen.
-fn local(time: SystemTime) -> signals::Now {
-    let here = jiff::ZonedDateTime::now();
-    let zone = here.time_zone().iana_name().unwrap_or("UTC").to_owned();
-    signals::Now::local(time, here.offset().seconds(), &zone)
 }
 
 /// The agent was content: what the check of its work says.
