@@ -130,6 +130,30 @@ fn a_persons_lock_keeps_tasks_waiting() {
     assert!(sandbox.has("migrate.done") && sandbox.has("login.done"));
 }
 
+/// One that could never have its locks is refused before others are done.
+#[test]
+fn a_task_with_too_many_resources_is_refused() {
+    let sandbox = sandbox();
+    let touches: Vec<_> = (0..1_000).map(|n| format!("crates/module{n}/src/**")).collect();
+    let tasks = json!([{ "id": "small", "prompt": "p" }, { "id": "big", "prompt": "p", "touches": touches }]);
+    sandbox.write("tasks.json", tasks.to_string());
+    sandbox.run(["import", "tasks.json"]).exits(3).says("task 'big'").says("no room for so many");
+    sandbox.write(
+        "tasks.json",
+        json!([{ "id": "ok", "prompt": "p", "touches": touches[..200] }]).to_string(),
+    );
+    sandbox.run(["run", "tasks.json", "--", "true"]).exits(0);
+}
+
+#[test]
+fn a_command_does_not_wait_for_itself() {
+    let sandbox = sandbox();
+    let nested = ["db", "--", "agent-runner", "locks", "run", "db", "--", "true"];
+    locks_run(&sandbox, &nested).run().exits(7).says("under which this command runs");
+    let other = ["db", "--", "agent-runner", "locks", "run", "other", "--", "true"];
+    locks_run(&sandbox, &other).run().exits(0);
+}
+
 /// Each task says when it begins and ends, in a file that only grows.
 #[test]
 fn tasks_that_touch_the_same_files_never_run_at_once() {

@@ -91,6 +91,21 @@ fn who_waits_for_an_orphan_can_be_killed_too() {
 }
 
 #[test]
+fn a_run_that_waits_keeps_no_other_from_ending_the_orphan() {
+    let sandbox = orphaned();
+    let waits = start(&sandbox, &["--orphans", "wait"]);
+    waits.event_named("task_orphaned");
+    let kills = start(&sandbox, &[]);
+    let rescued = |event: &Value| event["event"] == "task_rescued";
+    kills.event(rescued);
+    sandbox.wait_for("1.2.begun");
+    sandbox.write("open", "");
+    kills.wait().exits(0);
+    waits.wait().exits(0);
+    assert!(!sandbox.has("1.1.ended"), "it was ended");
+}
+
+#[test]
 fn an_orphan_can_be_broken_by_hand() {
     let sandbox = orphaned();
     sandbox.run(["locks", "break", "1"]).exits(0).says("1 process ended");

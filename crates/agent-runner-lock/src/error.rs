@@ -141,7 +141,10 @@ pub enum AcquireError {
         waited: Duration,
     },
     /// The resources do not fit the record of one claim.
-    #[error("the record of a claim has no room for so many resources; claim a folder above them")]
+    #[error(
+        "the record of a claim has no room for so many resources (14 KiB in all); claim a folder \
+         above them"
+    )]
     TooManyResources,
     /// Some process keeps the mutex of the claims, which it needs for microseconds.
     #[error("'{path}' is locked for seconds already; is the process stopped that has it open?")]

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Glob, GlobError, KeyError, name::check};
+use crate::{Glob, GlobError, KeyError, claims::has_room_for, name::check};
 
 const SHARED: &str = "shared:";
 const NAME: &str = "name:";
@@ -93,6 +93,12 @@ impl Resource {
             What::Name(_) => None,
             What::Paths(glob) => Some(glob),
         }
+    }
+
+    /// Whether one holder can have all of these at once: the record of a claim has room for some 14 KiB
+    /// of names and patterns.
+    pub fn fit_together(resources: &[Self]) -> bool {
+        has_room_for(resources)
     }
 
     /// Whether two holders cannot have both at once: they overlap, and not both are shared.

@@ -197,7 +197,8 @@ pub struct Run {
     /// How long agents may go on after the first Ctrl-C, and then after SIGTERM [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub grace: Option<Duration>,
-    /// How often a task may fail before it is given up [default: 3]
+    /// How often a task may fail before it is given up [default: 3]. Crashes of agents and runs are
+    /// not counted, but after five of them it is given up too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
     pub attempts: Option<u32>,
     /// The first wait before a failed task is tried again; it doubles up to a minute [default: 1s]
@@ -422,7 +423,7 @@ pub enum Locks {
     Show(LockKey),
     /// Remove lock files that nobody holds
     Clean,
-    /// End the processes that keep a lock whose runner is gone, and free it
+    /// End the processes that keep a task's lock though its runner is gone
     Break(LocksBreak),
     /// Run a command that holds locks, as flock(1) does
     Run(LocksRun),
@@ -439,7 +440,7 @@ pub struct LockKey {
 /// `locks break`.
 #[derive(Debug, Args)]
 pub struct LocksBreak {
-    /// A task's id, or the name of a resource
+    /// A task's id
     #[arg(value_name = "KEY")]
     pub key: String,
     /// End the holder as well if it lives; a runner is ended with all its agents
@@ -455,7 +456,8 @@ pub struct LocksBreak {
 #[command(
     after_help = "Tasks that name one of these in their `locks` or `touches` are not started meanwhile. The command
 gets all locks at once or none, keeps them when this program is killed, and is ended when one is lost.
-The exit code is the command's, or 7 when the locks could not be had in time or were lost.
+The exit code is the command's, or 7 when the locks could not be had in time or were lost. Locks are
+those of the project around the current folder; paths count from its root.
 
 Examples:
   agent-runner locks run db -- make migrate
@@ -468,7 +470,7 @@ pub struct LocksRun {
     /// Paths, as in a task's `touches` (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub touches: Vec<String>,
-    /// Let others in who share them too
+    /// Let others in who share them too; who wants them alone waits for all of them
     #[arg(long)]
     pub shared: bool,
     /// How long to wait for them [default: for ever]

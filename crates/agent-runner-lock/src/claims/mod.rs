@@ -22,7 +22,10 @@ mod wait;
 
 use std::{fs, io};
 
-pub(crate) use self::{folder::CLAIMS, folder::ClaimsOfFolder};
+pub(crate) use self::{
+    folder::{CLAIMS, ClaimsOfFolder},
+    record::has_room_for,
+};
 pub use self::{guard::ResourceLock, status::ClaimStatus};
 use crate::{
     Acquire, AcquireError, LockDir, Resource, ScanError, TaskLock, list::keepers, sys::Folder,

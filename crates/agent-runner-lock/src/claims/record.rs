@@ -33,6 +33,12 @@ impl ClaimRecord {
     }
 }
 
+/// Whether one record has room for these resources, whoever claims them.
+pub(crate) fn has_room_for(resources: &[Resource]) -> bool {
+    let text = serde_json::to_vec(resources).expect("a resource has nothing that JSON cannot say");
+    text.len() <= MAX_LEN - record::LEN
+}
+
 /// What a record says in place of a key: the resources, as far as a key has room.
 pub(crate) fn key(resources: &[Resource]) -> String {
     let mut key = joined(resources);

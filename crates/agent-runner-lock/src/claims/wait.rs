@@ -13,12 +13,15 @@ use crate::{
     wait::{Pauses, Unpark},
 };
 
+/// The longest pause between two tries.
+const LONGEST: Duration = Duration::from_secs(1);
+
 impl LockDir {
     /// Acquires all of these resources, and blocks the thread until it has them.
     ///
     /// It holds none of them while it waits, so that waiting cannot be part of a deadlock unless
-    /// the caller holds something already. It tries again every 1 to 25 ms, and at once when this
-    /// process releases something.
+    /// the caller holds something already. It tries again every 1 to 25 ms, less often the longer it
+    /// waits (after 16 s, once a second), and at once when this process releases something.
     ///
     /// Those of one process who want the same get it in the order in which they asked, so that a
     /// claim on much is not overtaken for ever by claims on parts of it; who wants something else
@@ -48,7 +51,7 @@ impl LockDir {
                     _ => {}
                 }
             }
-            let pause = if turn { left.min(pauses.next()) } else { left };
+            let pause = if turn { left.min(patience(&mut pauses, waited)) } else { left };
             if place.poll_called(&Context::from_waker(&waker)).is_pending() {
                 thread::park_timeout(pause);
             }
@@ -61,6 +64,12 @@ impl LockDir {
     fn try_once(&self, resources: &[Resource]) -> Result<Option<AcquireAll>, AcquireError> {
         self.shared.board()?.map(|board| board.acquire(self, resources)).transpose()
     }
+}
+
+/// How long to wait before the next try. Every try keeps all others from theirs for a moment: a
+/// thousand processes that ask forty times a second would do nothing else.
+fn patience(pauses: &mut Pauses, waited: Duration) -> Duration {
+    pauses.next().max((waited / 16).min(LONGEST))
 }
 
 /// The error of who waited in vain.
@@ -86,6 +95,7 @@ impl LockDir {
     ///
     /// Dropping the future leaves nothing held and gives up the place in line.
     pub async fn acquire_all(&self, resources: &[Resource]) -> Result<ResourceLock, AcquireError> {
+        let start = Instant::now();
         let place = self.shared.claims.line.join(resources);
         let mut pauses = Pauses::new();
         loop {
@@ -93,7 +103,7 @@ impl LockDir {
                 if let Some(AcquireAll::Acquired(lock)) = self.try_once(resources)? {
                     return Ok(lock);
                 }
-                let pause = tokio::time::sleep(pauses.next());
+                let pause = tokio::time::sleep(patience(&mut pauses, start.elapsed()));
                 crate::wait::called_or(|context| place.poll_called(context), pause).await;
             } else {
                 std::future::poll_fn(|context| place.poll_called(context)).await;

@@ -49,7 +49,9 @@ Fields (a task needs a prompt, a title or a command):
   idle_timeout, verify, not_before, payload
 
 `locks` are names, `touches` paths such as `src/auth/**`: two tasks that share a name, or whose paths
-overlap, never run at the same time.
+overlap, never run at the same time. Paths count from the project's root; one without a wildcard means
+all that is below it as well. In a checklist the
+fields stand behind the task's first line: `- [ ] fix the login {#login .web touches=src/auth/**}`.
 
 `command` and `verify` are a string for `sh -c`, or a list that no shell sees. A task without an id
 gets a number, and is the same task when its text is the same.";

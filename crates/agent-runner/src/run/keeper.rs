@@ -151,6 +151,9 @@ impl Rescuer {
                 Acquire::Acquired(lock) if lock.previous().is_some() => {
                     self.dead.insert(run.clone(), ManuallyDrop::new(lock));
                 }
+                // Another run has found it dead, and waits for one of its agents.
+                Acquire::Held(status)
+                    if status.info.as_ref().is_some_and(|info| info.holder_id != run) => {}
                 _ => return Ok(()),
             }
         }

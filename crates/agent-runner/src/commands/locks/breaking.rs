@@ -42,11 +42,15 @@ fn not_a_task(ui: &Ui, locks: &LockDir, key: &str, status: &LockStatus) -> Resul
         return Ok(Exit::Success);
     };
     let keepers = locks.claim_keepers(claim).unwrap_or_default();
-    let pids: Vec<_> = keepers.iter().map(ToString::to_string).collect();
-    Err(Error::message(Exit::Held, claim).hint(format!(
-        "it is free when those who keep it have ended: `kill {}`, or `agent-runner locks break` for a task",
-        pids.join(" ")
-    )))
+    let me = std::process::id();
+    let pids: Vec<_> = keepers.iter().filter(|pid| **pid != me).map(ToString::to_string).collect();
+    let error = Error::message(Exit::Held, claim);
+    Err(match &pids[..] {
+        [] => error.hint("those who keep it cannot be seen from here"),
+        pids => {
+            error.hint(format!("it is free when those who keep it end: `kill {}`", pids.join(" ")))
+        }
+    })
 }
 
 fn refuse(key: &str, status: &LockStatus) -> Error {

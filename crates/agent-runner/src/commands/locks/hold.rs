@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent_runner_lock::{AcquireError, LockDir, Resource, ResourceLock};
+use agent_runner_lock::{AcquireError, ClaimStatus, LockDir, Resource, ResourceLock};
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
     ui::{Ui, headline},
 };
 
+/// Where the command finds the token of its locks.
+const TOKEN: &str = "AGENT_RUNNER_LOCK_TOKEN";
 /// How often it is checked that the locks are still ours.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// How long the command has between SIGTERM and SIGKILL when they are not.
@@ -40,7 +42,7 @@ pub async fn run(ui: &Ui, project: &Project, args: &LocksRun) -> Result<ExitCode
         exit = signals.next() => return Ok(exit.into()),
     };
     let mut command = Command::new(path);
-    command.args(&args.command[1..]);
+    command.args(&args.command[1..]).env(TOKEN, lock.token().to_string());
     let has_own_group = leave_group(&mut command);
     let child =
         lock.keep_with_child(&mut command).or_invalid(|| format!("could not start '{program}'"))?;
@@ -66,6 +68,10 @@ async fn acquire(
         (Err(AcquireError::ResourcesTimedOut { held: claims, .. }), wait)
             if wait != Some(Duration::ZERO) =>
         {
+            if claims.iter().any(is_above_us) {
+                let error = format!("{}, under which this command runs", claims[0]);
+                return Err(Error::message(Exit::Held, error).hint("it would wait for itself"));
+            }
             for claim in &claims {
                 ui.say(format_args!("waiting: {claim}"));
             }
@@ -82,6 +88,12 @@ async fn acquire(
         }
         error => Error::new(Exit::Invalid, error),
     })
+}
+
+/// Whether a claim is that of the `locks run` which started us.
+fn is_above_us(claim: &ClaimStatus) -> bool {
+    let above = std::env::var(TOKEN).ok().and_then(|token| token.parse().ok());
+    claim.info.as_ref().is_some_and(|info| above == Some(info.token))
 }
 
 /// The command at work.

@@ -42,7 +42,8 @@ fn clean(ui: &Ui, locks: &LockDir) -> Result<Exit> {
         show::print_json(ui, &report)?;
         return Ok(Exit::Success);
     }
-    ui.say(format_args!("{} removed, {} held", report.removed.len(), report.held.len()));
+    let claims = locks.claims().or_invalid(|| "could not list the locks".into())?.len();
+    ui.say(format_args!("{} removed, {} held", report.removed.len(), report.held.len() + claims));
     for lock in &report.overdue {
         ui.warn(lock);
     }

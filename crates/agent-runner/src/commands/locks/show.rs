@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use agent_runner_lock::{ClaimStatus, LockDir, LockInfo, LockState};
+use agent_runner_lock::{ClaimStatus, LockDir, LockInfo, LockState, Resource};
 use serde::Serialize;
 
 use super::super::unwritten;
@@ -66,7 +66,10 @@ pub(super) fn show(ui: &Ui, locks: &LockDir, key: &str) -> Result<Exit> {
 /// The claims of which a resource is called so.
 pub(super) fn claims_of(locks: &LockDir, key: &str) -> Result<Vec<ClaimStatus>> {
     let mut claims = locks.claims().or_invalid(|| "could not list the locks".into())?;
-    claims.retain(|claim| claim.resources.iter().any(|resource| resource.to_string() == key));
+    let is_called_so = |resource: &Resource| {
+        resource.as_name() == Some(key) || resource.as_paths().is_some_and(|it| it.as_str() == key)
+    };
+    claims.retain(|claim| claim.resources.iter().any(is_called_so));
     Ok(claims)
 }
 
