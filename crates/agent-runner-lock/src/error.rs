@@ -142,7 +142,7 @@ pub enum AcquireError {
     },
     /// The resources do not fit the record of one claim.
     #[error(
-        "the record of a claim has no room for so many resources (14 KiB in all); claim a folder \
+        "the record of a claim has no room for so many resources (17 KiB in all); claim a folder \
          above them"
     )]
     TooManyResources,

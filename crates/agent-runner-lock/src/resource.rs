@@ -95,7 +95,7 @@ impl Resource {
         }
     }
 
-    /// Whether one holder can have all of these at once: the record of a claim has room for some 14 KiB
+    /// Whether one holder can have all of these at once: the record of a claim has room for some 17 KiB
     /// of names and patterns.
     pub fn fit_together(resources: &[Self]) -> bool {
         has_room_for(resources)
