@@ -2,4 +2,7 @@
 #![no_main]
 use agent_runner_signals::Format;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| agent_runner_fuzz::signals(Format::ClaudeStreamJson, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| agent_runner_fuzz::signals(
+    Format::ClaudeStreamJson,
+    bytes
+));
