@@ -23,8 +23,10 @@ const MAX_FIELDS: usize = 128;
 const MAX_DEPTH: usize = 8;
 /// No number, `true`, `false` or `null` is longer.
 const MAX_SCALAR: usize = 64;
-/// What a value costs beside its text.
-const VALUE_COST: usize = 64;
+/// What a value costs beside its text, about in bytes.
+const VALUE_COST: usize = 128;
+/// What an object costs beside its fields: a map makes room for several at once.
+const OBJECT_COST: usize = 640;
 
 /// Reads objects, and forgets those whose `type` is not wanted.
 #[derive(Debug)]
@@ -166,7 +168,10 @@ impl Reader {
                 return Ok(None);
             }
             State::Text(_) => return Err(Malformed),
-            State::Skipping => return Ok(self.step_skipping(byte)),
+            State::Skipping => {
+                self.step_skipping(byte);
+                return Ok(None);
+            }
             State::Scalar if !is_scalar(byte) => self.end_scalar()?,
             _ => {}
         }
@@ -267,7 +272,8 @@ impl Reader {
     }
 
     fn begin_container(&mut self, byte: u8) {
-        let left = self.left.checked_sub(VALUE_COST).filter(|_| self.open.len() < MAX_DEPTH);
+        let cost = if byte == b'{' { OBJECT_COST } else { VALUE_COST };
+        let left = self.left.checked_sub(cost).filter(|_| self.open.len() < MAX_DEPTH);
         let Some(left) = left else {
             self.skipped = 1;
             self.state = State::Skipping;
@@ -297,7 +303,7 @@ impl Reader {
     }
 
     /// What is not kept needs no more than its strings and brackets to be found the end of.
-    fn step_skipping(&mut self, byte: u8) -> Option<Value> {
+    fn step_skipping(&mut self, byte: u8) {
         match byte {
             b'"' => self.begin_text(Role::Skipped),
             b'{' | b'[' => self.skipped += 1,
@@ -310,7 +316,6 @@ impl Reader {
             }
             _ => {}
         }
-        None
     }
 
     fn before_next(&mut self) -> State {

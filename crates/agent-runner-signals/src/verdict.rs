@@ -104,7 +104,8 @@ impl Case<'_> {
 
     fn silent(&self) -> Verdict {
         let trouble = self.summary.trouble.clone().unwrap_or_default();
-        self.known_trouble(&trouble).unwrap_or_else(|| self.verdict(self.outcome_of_end()))
+        self.known_trouble(&trouble)
+            .unwrap_or_else(|| self.verdict(self.outcome_of_end()).told(&trouble.text))
     }
 
     /// What the rules say.

@@ -87,3 +87,10 @@ fn without_words_of_its_own_the_last_line_of_stderr_is_the_message() {
     let message = verdict.message.expect("there is one");
     assert_eq!(message, "exited with code 1: error: unknown option '--frob'");
 }
+
+#[test]
+fn trouble_that_no_rule_knows_is_told_all_the_same() {
+    let codex = "{\"type\":\"error\",\"message\":\"the sandbox broke\"}\n";
+    let verdict = check(Format::CodexJson, codex, Exited(1), Outcome::NoTerminalEvent);
+    assert_eq!(verdict.message.as_deref(), Some("the sandbox broke"));
+}
