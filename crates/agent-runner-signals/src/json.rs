@@ -32,6 +32,8 @@ const OBJECT_COST: usize = 640;
 #[derive(Debug)]
 pub(crate) struct Reader {
     wants: fn(&str) -> bool,
+    /// The names of fields that nobody reads.
+    left_out: &'static [&'static str],
     state: State,
     /// The containers that are open and kept, the object itself first.
     open: Vec<Open>,
@@ -42,6 +44,8 @@ pub(crate) struct Reader {
     /// Whether the last byte of a text was a backslash that gives the next one another meaning.
     is_escaped: bool,
     is_line_start: bool,
+    /// Whether nobody reads the current field.
+    is_left_out: bool,
     /// What may still be kept of the current field.
     left: usize,
 }
@@ -83,15 +87,17 @@ enum Open {
 struct Malformed;
 
 impl Reader {
-    pub(crate) fn new(wants: fn(&str) -> bool) -> Self {
+    pub(crate) fn new(wants: fn(&str) -> bool, left_out: &'static [&'static str]) -> Self {
         Self {
             wants,
+            left_out,
             state: State::Outside,
             open: Vec::new(),
             skipped: 0,
             token: Vec::new(),
             is_escaped: false,
             is_line_start: true,
+            is_left_out: false,
             left: 0,
         }
     }
@@ -181,6 +187,7 @@ impl Reader {
             (State::Outside, _) => self.state = State::Elsewhere,
             (State::Name, b'"') => self.begin_text(Role::Name),
             (State::Colon, b':') => self.state = State::Value,
+            (State::Value, b'"') if self.is_left_out => self.begin_text(Role::Skipped),
             (State::Value, b'"') => self.begin_text(Role::Value),
             (State::Value, b'{' | b'[') => self.begin_container(byte),
             (State::Comma, b',') => self.state = self.before_next(),
@@ -203,7 +210,7 @@ impl Reader {
 
     fn end_text(&mut self, role: Role) {
         if role == Role::Skipped {
-            self.state = State::Skipping;
+            self.state = if self.skipped > 0 { State::Skipping } else { State::Comma };
             return;
         }
         self.token.push(b'"');
@@ -215,6 +222,7 @@ impl Reader {
             self.left = MAX_FIELD;
         }
         self.left = self.left.saturating_sub(text.len());
+        self.is_left_out = self.left_out.contains(&text.as_str());
         if let Some(Open::Object { name, .. }) = self.open.last_mut() {
             *name = text;
         }
@@ -273,7 +281,10 @@ impl Reader {
 
     fn begin_container(&mut self, byte: u8) {
         let cost = if byte == b'{' { OBJECT_COST } else { VALUE_COST };
-        let left = self.left.checked_sub(cost).filter(|_| self.open.len() < MAX_DEPTH);
+        let left = self
+            .left
+            .checked_sub(cost)
+            .filter(|_| self.open.len() < MAX_DEPTH && !self.is_left_out);
         let Some(left) = left else {
             self.skipped = 1;
             self.state = State::Skipping;

@@ -43,12 +43,15 @@ pub struct Parser {
 impl Parser {
     /// Starts to read.
     pub fn new(format: Format) -> Self {
-        let wants = format.reading().map_or((|_| false) as fn(&str) -> bool, |it| it.wants);
+        let stdout = match format.reading() {
+            Some(reading) => Reader::new(reading.wants, reading.left_out),
+            None => Reader::new(|_| false, &[]),
+        };
         Self {
             record: Record::new(format),
-            stdout: Reader::new(wants),
+            stdout,
             stdout_lines: Lines::default(),
-            stderr: Reader::new(|_| true),
+            stderr: Reader::new(|_| true, &[]),
             stderr_lines: Lines::default(),
         }
     }

@@ -16,6 +16,7 @@ use crate::{
 
 pub(super) const READING: Reading = Reading {
     wants: |kind| matches!(kind, "system" | "assistant" | "result" | "rate_limit_event"),
+    left_out: &["tools", "slash_commands", "input", "thinking", "structured_output"],
     object: read,
     stderr_object: None,
     stderr_line: ignore_line,

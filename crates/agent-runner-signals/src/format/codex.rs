@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) const READING: Reading = Reading {
     wants: |kind| !matches!(kind, "item.started" | "item.updated"),
+    left_out: &["command", "aggregated_output"],
     object: read,
     stderr_object: None,
     stderr_line: ignore_line,

@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) const READING: Reading = Reading {
     wants: |kind| kind != "tool_result",
+    left_out: &["parameters"],
     object: read,
     stderr_object: Some(read_document),
     stderr_line: read_line,

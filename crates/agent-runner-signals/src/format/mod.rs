@@ -35,6 +35,8 @@ pub struct UnknownFormat;
 pub(crate) struct Reading {
     /// The types of objects on stdout that say something.
     pub(crate) wants: fn(&str) -> bool,
+    /// The names of fields that are large and say nothing.
+    pub(crate) left_out: &'static [&'static str],
     /// Reads an object of stdout.
     pub(crate) object: fn(&Value, &mut Recorder<'_>),
     /// Reads an object of stderr.

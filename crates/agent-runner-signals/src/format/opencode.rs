@@ -13,8 +13,13 @@ use crate::{
     recorder::{Fields, Recorder},
 };
 
-pub(super) const READING: Reading =
-    Reading { wants: |_| true, object: read, stderr_object: None, stderr_line: ignore_line };
+pub(super) const READING: Reading = Reading {
+    wants: |_| true,
+    left_out: &["state", "snapshot"],
+    object: read,
+    stderr_object: None,
+    stderr_line: ignore_line,
+};
 
 fn read(object: &Value, recorder: &mut Recorder<'_>) {
     recorder.session(object.text("/sessionID"), None);

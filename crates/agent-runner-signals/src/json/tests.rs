@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn read(chunks: &[&[u8]]) -> Vec<Value> {
-    let mut reader = Reader::new(|kind| kind != "unwanted");
+    let mut reader = Reader::new(|kind| kind != "unwanted", &["unread"]);
     let mut objects = Vec::new();
     for chunk in chunks {
         reader.feed(chunk, &mut |object| objects.push(object));
@@ -21,7 +21,7 @@ fn check(text: &str, expected: &[Value]) {
 
 #[test]
 fn an_object_is_handed_over_with_its_last_byte() {
-    let mut reader = Reader::new(|_| true);
+    let mut reader = Reader::new(|_| true, &[]);
     let mut count = 0;
     reader.feed(br#"{"a":1"#, &mut |_| count += 1);
     assert_eq!(count, 0);
@@ -96,6 +96,15 @@ fn an_unwanted_type_is_forgotten() {
 }
 
 #[test]
+fn fields_that_nobody_reads_are_left_out() {
+    check(
+        r#"{"unread":"a\"{","b":{"unread":[{"c":"}"}],"d":["e"],"unread":{}},"f":1}"#,
+        &[json!({"b": {"d": ["e"]}, "f": 1})],
+    );
+    check("{\"unread\":\"a\"\"b\"}\n{\"c\":1}", &[json!({"c": 1})]);
+}
+
+#[test]
 fn texts_are_unescaped_and_cut() {
     check(r#"{"a":"\"\\\/\n\u00e9\ud83d\ude00"}"#, &[json!({"a": "\"\\/\né😀"})]);
     check(r#"{"a":"x\ud83dy"}"#, &[json!({"a": "x\\ud83dy"})]);
@@ -151,7 +160,7 @@ fn memory_is_bounded() {
     let bound = MAX_FIELDS * (MAX_FIELD + MAX_STRING + OBJECT_COST) + 3 * MAX_STRING;
     for item in ["\"xxxxxxxxxxxxxxxx\",", "0,", "[],", "{\"k\":0},", "[[[[[[[[[[", "\"k\\u0000\","]
     {
-        let mut reader = Reader::new(|_| true);
+        let mut reader = Reader::new(|_| true, &[]);
         reader.feed(b"{", &mut |_| {});
         let items = item.repeat(2_000);
         for field in 0..MAX_FIELDS + 10 {
