@@ -203,7 +203,8 @@ mod linux {
             [("cpu", ours.cpu, limit.cpu, goals.0), ("wall", ours.wall, limit.wall, goals.1)]
         {
             let (ours, limit) = (ours * each, limit * each);
-            let ratio = ours / limit;
+            // A system that counts in ticks can have counted none: JSON knows no infinity.
+            let ratio = ours / limit.max(1.0);
             println!(
                 "{{\"bench\":\"exec\",\"case\":\"{case}: {what}\",\"ours\":{ours:.1},\
                  \"limit\":{limit:.1},\"unit\":\"us\",\"ratio\":{ratio:.3},\"goal\":\"{goal}\",\

@@ -19,6 +19,9 @@ use crate::{
     sys::{self, Folder, Locked},
 };
 
+/// How often a folder may be removed while it is opened.
+const MAX_REMOVALS: u32 = 20;
+
 /// The longest holder id in bytes.
 pub(crate) const MAX_HOLDER: usize = 80;
 
@@ -223,7 +226,18 @@ impl LockDirBuilder {
         Ok(LockDir { shared, holder_id, timeout })
     }
 
+    /// Opens the folder, and begins again if it is removed under our eyes.
     fn open_folder(&self, path: &Path) -> Result<Folder, OpenError> {
+        for _ in 1..MAX_REMOVALS {
+            match self.try_open_folder(path) {
+                Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                other => return other,
+            }
+        }
+        self.try_open_folder(path)
+    }
+
+    fn try_open_folder(&self, path: &Path) -> Result<Folder, OpenError> {
         let folder = match Folder::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 sys::create_folder(path).and_then(|()| Folder::open(path))
