@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod upstream;
+
+pub use upstream::http_client;
