@@ -142,6 +142,8 @@ pub struct NewTask {
     pub idle_timeout: Option<Duration>,
     /// A command that must succeed before the task counts as done.
     pub verify: Option<CommandLine>,
+    /// Whether a success that changed no file is refused; `None` leaves it to the run.
+    pub expect_diff: Option<bool>,
     /// The earliest time of its first attempt.
     pub not_before: Option<SystemTime>,
     /// Anything else, handed on to the agent.

@@ -18,6 +18,10 @@ pub(super) fn read(field: Field, text: &str) -> Value {
             let text = text.trim();
             text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
         }
+        Field::ExpectDiff => {
+            let text = text.trim();
+            text.parse::<bool>().map_or_else(|_| text.into(), Value::from)
+        }
         Field::Payload => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
     }
 }

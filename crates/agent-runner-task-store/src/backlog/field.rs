@@ -25,12 +25,13 @@ pub(super) enum Field {
     Timeout,
     IdleTimeout,
     Verify,
+    ExpectDiff,
     NotBefore,
     Payload,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Id,
         Self::Title,
         Self::Prompt,
@@ -44,6 +45,7 @@ impl Field {
         Self::Timeout,
         Self::IdleTimeout,
         Self::Verify,
+        Self::ExpectDiff,
         Self::NotBefore,
         Self::Payload,
     ];
@@ -63,6 +65,7 @@ impl Field {
             Self::Timeout => "timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::Verify => "verify",
+            Self::ExpectDiff => "expect_diff",
             Self::NotBefore => "not_before",
             Self::Payload => "payload",
         }
@@ -109,6 +112,7 @@ fn synonym(name: &str) -> Option<Field> {
         "labels" | "label" => Field::Tags,
         "retries" | "max_retries" | "tries" => Field::MaxAttempts,
         "check" | "test" | "validate" => Field::Verify,
+        "diff" | "expect_change" | "expect_changes" => Field::ExpectDiff,
         "start" | "start_at" | "run_at" | "scheduled_at" => Field::NotBefore,
         "data" | "meta" | "metadata" | "extra" | "input" => Field::Payload,
         _ => return None,

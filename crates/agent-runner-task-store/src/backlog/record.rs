@@ -80,6 +80,7 @@ fn set(task: &mut NewTask, field: Field, value: Value) -> Result<(), Problem> {
         Field::Timeout => task.timeout = Some(duration(field, &value)?),
         Field::IdleTimeout => task.idle_timeout = Some(duration(field, &value)?),
         Field::Verify => task.verify = Some(command(field, value)?),
+        Field::ExpectDiff => task.expect_diff = Some(yes_or_no(field, &value)?),
         Field::NotBefore => task.not_before = Some(time(field, &value)?),
         Field::Payload => task.payload = value,
     }
@@ -197,6 +198,10 @@ fn attempts(field: Field, value: &Value) -> Result<u32, Problem> {
         0 => Err(bad_value(field, "0".into(), "a task needs at least one")),
         attempts => Ok(attempts),
     }
+}
+
+fn yes_or_no(field: Field, value: &Value) -> Result<bool, Problem> {
+    value.as_bool().ok_or_else(|| wrong_type(field, "`true` or `false`", value))
 }
 
 fn duration(field: Field, value: &Value) -> Result<Duration, Problem> {

@@ -112,6 +112,7 @@ impl Record {
         add(Field::Timeout, task.timeout.map(duration));
         add(Field::IdleTimeout, task.idle_timeout.map(duration));
         add(Field::Verify, task.verify.as_ref().map(command));
+        add(Field::ExpectDiff, task.expect_diff.map(Value::from));
         add(Field::NotBefore, task.not_before.map(time).transpose()?);
         add(Field::Payload, (!task.payload.is_null()).then(|| task.payload.clone()));
         Ok(Self(fields))

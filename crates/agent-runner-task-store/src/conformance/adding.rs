@@ -21,6 +21,7 @@ pub(super) async fn added_tasks_are_kept_whole(s: &Subject) {
         timeout: Some(seconds(90)),
         idle_timeout: Some(seconds(30)),
         verify: Some(CommandLine::Shell("make test".into())),
+        expect_diff: Some(false),
         not_before: Some(UNIX_EPOCH + seconds(5)),
         payload: serde_json::json!({ "any": ["thing", 1, null] }),
         source: Some("tasks.md".into()),

@@ -27,6 +27,7 @@ pub(super) fn to_json(task: &NewTask) -> Result<String, serde_json::Error> {
         timeout: task.timeout,
         idle_timeout: task.idle_timeout,
         verify: task.verify.as_ref(),
+        expect_diff: task.expect_diff,
         not_before: task.not_before,
         payload: (!task.payload.is_null()).then_some(&task.payload),
     })
@@ -66,6 +67,8 @@ struct Content<'a> {
     idle_timeout: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verify: Option<&'a CommandLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect_diff: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_before: Option<SystemTime>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ fn of_fields() {
             r#""colour": "red""#,
             "unknown field 'colour'",
             "the fields are id, title, prompt, command, priority, depends_on, locks, touches, tags, \
-             max_attempts, timeout, idle_timeout, verify, not_before, payload",
+             max_attempts, timeout, idle_timeout, verify, expect_diff, not_before, payload",
         ),
         (r#""prompt": "a", "prompt": "b""#, "field 'prompt' is given twice", ""),
         (r#""prompt": "a", "description": "b""#, "field 'prompt' is given twice", ""),
@@ -58,6 +58,7 @@ fn of_fields() {
             "'command' should be a list of words, not true or false",
             QUOTES,
         ),
+        (r#""expect_diff": "maybe""#, "'expect_diff' should be `true` or `false`, not text", ""),
         (r#""priority": "high""#, "'priority' should be a whole number, not text", ""),
         (r#""priority": 0.5"#, "'priority' should be a whole number, not a fraction", ""),
         (r#""priority": 3000000000"#, "'priority' cannot be '3000000000': it is out of range", ""),

@@ -60,6 +60,7 @@ fn expected() -> Vec<NewTask> {
             max_attempts: Some(2),
             idle_timeout: Some(Duration::from_secs(300)),
             verify: argv(&["cargo", "test", "--workspace"]),
+            expect_diff: Some(true),
             ..NewTask::default()
         },
         NewTask {
