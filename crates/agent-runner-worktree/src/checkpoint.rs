@@ -20,6 +20,8 @@ pub struct Checkpoint {
     pub task: String,
     /// The attempt.
     pub attempt: u32,
+    /// Who makes it, if that was told.
+    pub by: Option<String>,
     /// The task's title, for the commit that it may become.
     pub title: String,
     /// Everything that the task has come to.
@@ -68,6 +70,7 @@ pub(crate) fn save(inner: &Inner, tree: &Tree<'_>, tenant: &Tenant) -> Result<Ch
     Ok(Checkpoint {
         task: tenant.task.clone(),
         attempt: tenant.attempt,
+        by: tenant.by.clone(),
         title: tenant.title.clone(),
         diff: diff(repo, &base, &tip)?,
         was_uncommitted: work != scene.parent,
@@ -124,9 +127,11 @@ impl Scene {
             return Ok((self.parent.clone(), Vec::new()));
         }
         let admin = tree.mended_admin(&repo.names.branch(&tenant.task));
+        let git_dir = admin.as_ref().unwrap_or(&repo.common);
         let camera = Camera {
             repo,
-            git_dir: admin.as_ref().unwrap_or(&repo.common),
+            git_dir,
+            index: git_dir.join("agent-runner.index"),
             work_tree: tree.path,
             base: &self.start,
             largest_file: inner.largest_file,

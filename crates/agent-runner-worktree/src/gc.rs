@@ -145,11 +145,10 @@ impl Inner {
     ) -> Result<(), Error> {
         let branch = self.repo.names.branch(task);
         let mut merged = merged.clone();
-        let landed = self.repo.names.landed(task);
-        if merged.contains(&branch) && refs.iter().any(|(name, _)| *name == landed) {
+        if self.landed(task)?.is_some() {
             // What was squashed is merged by content, not by name.
-            let attempts = self.repo.names.attempts(task);
-            merged.extend(self.refs_in(&landed, [&attempts, &attempts])?);
+            let (landed, attempts) = (self.repo.names.landed(task), self.repo.names.attempts(task));
+            merged.extend(self.refs_in(&landed, [&attempts, &branch])?);
         }
         // Under the lock, nobody begins to work on the task before its refs are gone.
         let _roster = self.roster.lock()?;

@@ -85,6 +85,16 @@ pub(crate) struct Git {
     pub(crate) committer: Identity,
 }
 
+impl Default for Git {
+    fn default() -> Self {
+        let runner = Identity {
+            name: "agent-runner".to_owned(),
+            email: "agent-runner@localhost".to_owned(),
+        };
+        Self { program: "git".into(), author: runner.clone(), committer: runner }
+    }
+}
+
 impl Git {
     /// A command in a working tree of the user's, which finds its repository as his would.
     pub(crate) fn at(&self, folder: &Path) -> Call {

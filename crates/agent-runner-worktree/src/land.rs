@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     CommitId, Error,
+    landed::Proof,
     repository::{RefChanges, admin_of},
     roster::Lock,
     worktrees::{Inner, short},
@@ -30,13 +31,13 @@ pub(crate) enum Landing {
     Blocked(Blocked),
 }
 
-/// Moves the target from one commit to the next, and other refs with it.
+/// Moves the target from one commit to the next, and the task's branch with it; the proof goes ahead.
 pub(crate) fn land(
     inner: &Inner,
     lock: &Lock,
     target: &str,
     (from, to): (&CommitId, &CommitId),
-    mut others: RefChanges,
+    (branch, proof): (&str, &Proof),
 ) -> Result<Landing, Error> {
     let repo = &inner.repo;
     let reason = "agent-runner: merge";
@@ -59,17 +60,24 @@ pub(crate) fn land(
     }
     match &people[..] {
         [] => {
-            others.swap(target, from, to);
-            match repo.update_refs(reason, &others) {
+            let mut changes = RefChanges::default();
+            changes.swap(target, from, to);
+            changes.set(branch, to);
+            proof.put(&mut changes);
+            match repo.update_refs(reason, &changes) {
                 Ok(()) => Ok(Landing::Landed),
                 Err(_) if repo.commit(target)?.as_ref() != Some(from) => Ok(Landing::Moved),
                 Err(error) => Err(error.into()),
             }
         }
         [path] => {
+            let (mut ahead, mut after) = (RefChanges::default(), RefChanges::default());
+            proof.put(&mut ahead);
+            repo.update_refs(reason, &ahead)?;
             let landing = forward(inner, lock, target, (from, to), path)?;
             if matches!(landing, Landing::Landed) {
-                repo.update_refs(reason, &others)?;
+                after.set(branch, to);
+                repo.update_refs(reason, &after)?;
             }
             Ok(landing)
         }

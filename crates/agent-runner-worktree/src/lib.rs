@@ -8,6 +8,8 @@ mod error;
 mod gc;
 mod git;
 mod land;
+mod landed;
+mod list;
 mod merge;
 mod name;
 mod options;
@@ -17,6 +19,8 @@ mod roster;
 mod snapshot;
 mod sys;
 mod tree;
+mod turn;
+mod watched;
 mod worktree;
 mod worktrees;
 
@@ -29,8 +33,12 @@ pub use crate::{
     gc::{GcReport, Kept, KeptBecause},
     git::REPOSITORY_VARIABLES,
     land::Blocked,
+    landed::Landed,
+    list::{Entry, State},
     merge::{Candidate, History, Merge, Merged},
     options::{Builder, Ignored, Submodules},
+    turn::Turn,
+    watched::{Sight, Watched},
     worktree::Worktree,
     worktrees::{Acquire, Attempt, Recovered, Start, Worktrees},
 };

@@ -6,9 +6,11 @@ use crate::{
     Blocked, Checkpoint, CommitId, Conflict, Diff, Error, Ignored, Worktree,
     diff::diff,
     land::{Landing, land},
+    landed::{Proof, landed},
     replay::{Replayed, replay},
     repository::RefChanges,
     roster::{Lock, Phase},
+    turn::Turn,
     worktrees::short,
 };
 
@@ -96,10 +98,24 @@ impl Worktree {
         checkpoint: &Checkpoint,
         check: impl FnMut(&Candidate<'_>) -> Result<(), E>,
     ) -> Result<Merge<E>, Error> {
+        let turn = Turn(self.inner.roster.lock_merges()?);
+        self.merge_in(&turn, checkpoint, check)
+    }
+
+    /// The same for who has waited for his [turn](crate::Worktrees::try_turn) himself.
+    ///
+    /// # Errors
+    ///
+    /// As [`merge`](Self::merge).
+    pub fn merge_in<E>(
+        &mut self,
+        turn: &Turn,
+        checkpoint: &Checkpoint,
+        check: impl FnMut(&Candidate<'_>) -> Result<(), E>,
+    ) -> Result<Merge<E>, Error> {
         let target = self.inner.target.clone().ok_or(Error::NoTarget)?;
-        let turn = self.inner.roster.lock_merges()?;
         self.enter(Phase::Merging)?;
-        let queue = Queue { worktree: self, checkpoint, target: &target, turn: &turn };
+        let queue = Queue { worktree: self, checkpoint, target: &target, turn: &turn.0 };
         let merge = queue.merge(check);
 
         let (inner, branch) = (&self.inner, &self.branch);
@@ -163,10 +179,8 @@ impl Queue<'_> {
 
     fn land(&self, onto: &CommitId, commit: &CommitId) -> Result<Landing, Error> {
         let inner = &self.worktree.inner;
-        let mut others = RefChanges::default();
-        others.set(&self.worktree.branch, commit);
-        others.set(&inner.repo.names.landed(&self.checkpoint.task), &self.checkpoint.commit);
-        land(inner, self.turn, self.target, (onto, commit), others)
+        let proof = Proof::new(&inner.repo, self.checkpoint, commit)?;
+        land(inner, self.turn, self.target, (onto, commit), (&self.worktree.branch, &proof))
     }
 
     fn merged<E>(&self, commit: CommitId, onto: CommitId) -> Result<Merge<E>, Error> {
@@ -177,15 +191,14 @@ impl Queue<'_> {
     /// Says whether nothing was done, or nothing is left to do.
     fn already<E>(&self, onto: &CommitId) -> Result<Merge<E>, Error> {
         let repo = &self.worktree.inner.repo;
-        let tip = &self.checkpoint.commit;
-        let landed = repo.names.landed(&self.checkpoint.task);
+        let Checkpoint { task, commit: tip, .. } = self.checkpoint;
         if repo.is_ancestor(tip, onto)? || self.checkpoint.is_empty() {
-            let was_merged = repo.commit(&landed)?.is_some();
+            let was_merged = landed(repo, task, onto)?.is_some();
             return Ok(if was_merged { Merge::Already } else { Merge::Nothing });
         }
         let mut changes = RefChanges::default();
         changes.set(&self.worktree.branch, onto);
-        changes.set(&landed, tip);
+        Proof::new(repo, self.checkpoint, onto)?.put(&mut changes);
         repo.update_refs("agent-runner: merged already", &changes)?;
         Ok(Merge::Already)
     }

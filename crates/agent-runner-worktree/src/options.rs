@@ -79,10 +79,6 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(repository: PathBuf) -> Self {
-        let runner = Identity {
-            name: "agent-runner".to_owned(),
-            email: "agent-runner@localhost".to_owned(),
-        };
         Self {
             repository,
             folder: None,
@@ -93,7 +89,7 @@ impl Builder {
             history: History::Squash,
             submodules: Submodules::Refuse,
             largest_file: 100 << 20,
-            git: Git { program: "git".into(), author: runner.clone(), committer: runner },
+            git: Git::default(),
         }
     }
 
@@ -191,10 +187,12 @@ impl Builder {
         self.check_submodules(&repo, target.as_deref().unwrap_or("HEAD"))?;
 
         let roster = self.make_folders(&repo)?;
+        let prefix = git.at(path).args(["rev-parse", "--show-prefix"]).path()?;
         let head = commit_in(git.at(path), "HEAD")?;
         let (ignored, history, largest_file) = (self.ignored, self.history, self.largest_file);
         let max = self.max;
-        let inner = Inner { repo, roster, target, head, max, ignored, history, largest_file };
+        let inner =
+            Inner { repo, prefix, roster, target, head, max, ignored, history, largest_file };
         Ok(Worktrees { inner: Arc::new(inner) })
     }
 
@@ -278,6 +276,6 @@ impl Builder {
     }
 }
 
-fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> OpenError {
+pub(crate) fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> OpenError {
     |source| OpenError::Io { path: path.into(), source }
 }

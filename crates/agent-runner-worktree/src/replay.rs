@@ -6,9 +6,10 @@
 
 use crate::{
     CommitId, Error, GitError,
-    checkpoint::{Checkpoint, message, trailer},
+    checkpoint::{Checkpoint, message},
     conflict::{ConflictedFile, parse},
     git::Call,
+    landed::landed,
     merge::History,
     repository::Repository,
 };
@@ -30,15 +31,18 @@ pub(crate) fn replay(
     history: History,
 ) -> Result<Replayed, Error> {
     let tip = &checkpoint.commit;
+    if let Some(landed) = landed(repo, &checkpoint.task, onto)?
+        && landed.has(repo, tip)?
+    {
+        // A merge was cut short right after it; others may have changed the same lines again.
+        return Ok(Replayed::Nothing);
+    }
     let fork = repo.fork(onto, tip)?.unwrap_or_else(|| checkpoint.base.clone());
     let steps = match history {
         History::Keep => steps(repo, &fork, tip)?,
         History::Squash => None,
     };
     let Some(steps) = steps else {
-        if has_landed(repo, &checkpoint.task, &fork, onto)? {
-            return Ok(Replayed::Nothing);
-        }
         let Checkpoint { title, task, attempt, .. } = checkpoint;
         let message = message(title, "", task, *attempt);
         let squashed = repo.commit_tree(&repo.tree_of(tip)?, &[&fork], &message)?;
@@ -46,21 +50,6 @@ pub(crate) fn replay(
         return apply(repo, merge_tree, vec![step], onto);
     };
     apply(repo, merge_tree, steps, onto)
-}
-
-/// Whether the task's one commit is part of the target since they parted: then a merge was cut
-/// short right after it, and others may have changed the same lines again.
-fn has_landed(
-    repo: &Repository,
-    task: &str,
-    fork: &CommitId,
-    onto: &CommitId,
-) -> Result<bool, GitError> {
-    let trailer = trailer(task);
-    let range = format!("{fork}..{onto}");
-    let args = ["log", "--no-show-signature", "--format=%B", "--fixed-strings", "--grep", &trailer];
-    let found = repo.git().args(args).args([&range]).output()?;
-    Ok(String::from_utf8_lossy(&found).lines().any(|line| line == trailer))
 }
 
 /// A commit and the only one before it.

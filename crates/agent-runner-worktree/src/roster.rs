@@ -41,6 +41,8 @@ pub(crate) struct Record {
 pub(crate) struct Tenant {
     pub(crate) task: String,
     pub(crate) attempt: u32,
+    #[serde(default)]
+    pub(crate) by: Option<String>,
     pub(crate) title: String,
     /// What the task's work is compared with, by name and as it was.
     pub(crate) base_name: String,
@@ -103,6 +105,11 @@ impl Roster {
         self.lock_file("merge.lock")
     }
 
+    /// One's turn to merge, unless it is somebody else's.
+    pub(crate) fn try_lock_merges(&self) -> Result<Option<Lock>, Error> {
+        try_lock(&self.state.join("merge.lock"))
+    }
+
     fn lock_file(&self, name: &str) -> Result<Lock, Error> {
         let path = self.state.join(name);
         let file = open(&path)?;
@@ -126,13 +133,7 @@ impl Roster {
     /// Takes a worktree, unless somebody holds it.
     pub(crate) fn try_slot(&self, name: &str) -> Result<Option<Slot>, Error> {
         let path = self.state.join("slots").join(format!("{name}.lock"));
-        let lock = open(&path)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(Error::Io { path, source }),
-        }
-        let lock = Lock(lock);
+        let Some(lock) = try_lock(&path)? else { return Ok(None) };
         let record_path = path.with_extension("json");
         let record = read(&record_path)?;
         Ok(Some(Slot { path: self.path(name), lock, record, record_path }))
@@ -240,6 +241,15 @@ impl Slot {
             drop(folder.sync_all());
         }
         Ok(())
+    }
+}
+
+fn try_lock(path: &Path) -> Result<Option<Lock>, Error> {
+    let file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(Error::io(path)(source)),
     }
 }
 

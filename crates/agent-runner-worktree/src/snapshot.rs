@@ -34,22 +34,24 @@ pub(crate) struct Camera<'a> {
     /// A commit whose submodules are no surprise.
     pub(crate) base: &'a CommitId,
     pub(crate) largest_file: u64,
+    /// A file that is free, beside the agent's index.
+    pub(crate) index: PathBuf,
 }
 
 impl Camera<'_> {
     /// Takes the snapshot, with the agent's index if that can be read, else with that of a commit.
     pub(crate) fn take(&self, parent: &CommitId) -> Result<Snapshot, Error> {
-        let index = self.git_dir.join("agent-runner.index");
+        let index = &self.index;
         let shot = |seed: &dyn Fn() -> Result<(), Error>| {
-            remove_index(&index).map_err(Error::io(&index))?;
+            remove_index(index).map_err(Error::io(index))?;
             seed()?;
-            self.shoot(self.work_tree, &index)
+            self.shoot(self.work_tree, index)
         };
         let copied =
-            shot(&|| copy_index(&self.git_dir.join("index"), &index).map_err(Error::io(&index)));
+            shot(&|| copy_index(&self.git_dir.join("index"), index).map_err(Error::io(index)));
         let (tree, left_out) = copied.or_else(|_| {
             shot(&|| {
-                let call = self.git(self.work_tree, &index);
+                let call = self.git(self.work_tree, index);
                 Ok(call.args(["read-tree", parent.as_str()]).run()?)
             })
         })?;

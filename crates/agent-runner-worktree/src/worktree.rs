@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    Checkpoint, CommitId, Error,
+    Checkpoint, CommitId, Error, Ignored, Landed,
     checkpoint::save,
     roster::{Phase, Slot, Tenant},
     worktrees::{Inner, short},
@@ -20,7 +20,7 @@ pub struct Worktree {
     pub(crate) slot: Slot,
     pub(crate) tenant: Tenant,
     pub(crate) branch: String,
-    pub(crate) is_merged: bool,
+    pub(crate) landed: Option<Landed>,
 }
 
 impl Worktree {
@@ -44,10 +44,11 @@ impl Worktree {
         self.tenant.start.as_ref().unwrap_or(&self.tenant.base)
     }
 
-    /// Whether the task's work was merged before this attempt, so that there is nothing left to do:
-    /// a runner was killed after it had merged and before it could say so.
-    pub fn is_merged(&self) -> bool {
-        self.is_merged
+    /// What of the task was part of the target before this attempt. If the caller knows nothing of
+    /// it, a runner was killed after it had merged and before it could say so, and there is nothing
+    /// left to do.
+    pub fn landed(&self) -> Option<&Landed> {
+        self.landed.as_ref()
     }
 
     /// Saves everything that the agent did, committed or not, under the attempt's ref and on the
@@ -64,6 +65,18 @@ impl Worktree {
         let checkpoint = save(&self.inner, &tree, &self.tenant)?;
         tree.settle(&self.inner.roster, &self.branch, &checkpoint.commit)?;
         Ok(checkpoint)
+    }
+
+    /// Puts the worktree back to what a checkpoint saved: what came since, from a check, is gone.
+    /// Ignored files stay.
+    ///
+    /// # Errors
+    ///
+    /// If git or the file system refuses.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let tree = self.inner.tree(&self.slot);
+        tree.settle(&self.inner.roster, &self.branch, &checkpoint.commit)?;
+        tree.clean(&Ignored::Keep)
     }
 
     /// Gives the worktree back. What is in it and was not saved by a checkpoint is saved now.

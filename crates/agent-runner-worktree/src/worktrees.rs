@@ -9,6 +9,7 @@ use crate::{
     Builder, Checkpoint, CommitId, Diff, Error, OpenError, Worktree,
     checkpoint::save,
     diff::diff,
+    landed::{Landed, landed},
     merge::History,
     name,
     options::Ignored,
@@ -29,6 +30,8 @@ pub struct Worktrees {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) repo: Repository,
+    /// The folder that was opened, from the top of its working tree.
+    pub(crate) prefix: PathBuf,
     pub(crate) roster: Roster,
     /// The full name of the branch that work comes from and goes to.
     pub(crate) target: Option<String>,
@@ -46,6 +49,7 @@ pub struct Attempt {
     task: String,
     number: u32,
     title: Option<String>,
+    by: Option<String>,
     base: Option<String>,
 }
 
@@ -53,12 +57,19 @@ impl Attempt {
     /// An attempt at a task. The task's id may be any text of 1 to 1000 bytes; the number is the
     /// caller's, and should not come twice.
     pub fn new(task: impl Into<String>, number: u32) -> Self {
-        Self { task: task.into(), number, title: None, base: None }
+        Self { task: task.into(), number, title: None, by: None, base: None }
     }
 
     /// What the task is about: the first line of commits that are made for it.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
+        self
+    }
+
+    /// Who makes it. Together with its number that names the attempt beyond doubt, also when the
+    /// caller has begun to count anew; see [`Worktree::landed`].
+    pub fn by(mut self, by: impl Into<String>) -> Self {
+        self.by = Some(by.into());
         self
     }
 
@@ -75,7 +86,7 @@ pub enum Start {
     /// Where the attempt before ended; the first one begins at the base.
     #[default]
     Warm,
-    /// At the base. What attempts before did stays under their refs.
+    /// At the base, as it is now. What attempts before did stays under their refs.
     Cold,
 }
 
@@ -162,6 +173,12 @@ impl Worktrees {
         self.inner.target.as_deref().map(short)
     }
 
+    /// The folder that was opened, from the top of its working tree: the same folder of a worktree
+    /// is what somebody who works there would take for it.
+    pub fn prefix(&self) -> &Path {
+        &self.inner.prefix
+    }
+
     /// The name of a task's branch.
     ///
     /// # Errors
@@ -202,10 +219,9 @@ impl Worktrees {
                 Err(_) => {}
             }
         };
-        let tenant = inner.prepare(&mut slot, tenant, start)?;
-        let is_merged = inner.is_merged(&tenant)?;
+        let (tenant, landed) = inner.prepare(&mut slot, tenant, start)?;
         let inner = Arc::clone(inner);
-        let worktree = Worktree { inner, slot, tenant, branch, is_merged };
+        let worktree = Worktree { inner, slot, tenant, branch, landed };
         Ok(Acquire::Ready(Box::new(worktree)))
     }
 
@@ -259,6 +275,7 @@ impl Inner {
             base_name,
             task: attempt.task.clone(),
             attempt: attempt.number,
+            by: attempt.by.clone(),
             title: attempt.title.clone().unwrap_or_else(|| format!("Task {}", attempt.task)),
             start: None,
             phase: Phase::Preparing,
@@ -272,13 +289,13 @@ impl Inner {
         Ok(!self.repo.git().args(args).args([attempts]).output()?.is_empty())
     }
 
-    /// Whether the last thing that happened to a task was that it was merged.
-    fn is_merged(&self, tenant: &Tenant) -> Result<bool, Error> {
-        let (Some(start), Some(target)) = (&tenant.start, &self.target) else { return Ok(false) };
-        if self.repo.commit(&self.repo.names.landed(&tenant.task))?.is_none() {
-            return Ok(false);
+    /// What of a task is part of the target.
+    pub(crate) fn landed(&self, task: &str) -> Result<Option<Landed>, Error> {
+        let Some(target) = &self.target else { return Ok(None) };
+        match self.repo.commit(target)? {
+            Some(target) => Ok(landed(&self.repo, task, &target)?),
+            None => Ok(None),
         }
-        Ok(self.repo.is_ancestor(start, &self.repo.known_commit(target)?)?)
     }
 
     /// Where a person, not we, has a branch checked out.
@@ -320,9 +337,21 @@ impl Inner {
     }
 
     /// Makes a worktree ready for an attempt.
-    fn prepare(&self, slot: &mut Slot, mut tenant: Tenant, start: Start) -> Result<Tenant, Error> {
+    fn prepare(
+        &self,
+        slot: &mut Slot,
+        mut tenant: Tenant,
+        start: Start,
+    ) -> Result<(Tenant, Option<Landed>), Error> {
         let branch = self.repo.names.branch(&tenant.task);
-        let before = self.repo.commit(&branch)?;
+        let landed = self.landed(&tenant.task)?;
+        let mut before = self.repo.commit(&branch)?;
+        if let (Some(tip), Some(landed)) = (&before, &landed)
+            && landed.has(&self.repo, tip)?
+        {
+            // Its runner was killed between the target and the branch.
+            before = Some(landed.commit.clone());
+        }
         let commit = match (&before, start) {
             (Some(before), Start::Warm) => before.clone(),
             _ => tenant.base.clone(),
@@ -333,7 +362,7 @@ impl Inner {
             && !self.is_kept(&tenant.task, &before)?
         {
             let name = self.repo.names.attempts(&tenant.task) + "before-";
-            changes.set(&format!("{name}{}", tenant.attempt), &before);
+            changes.set(&format!("{name}{}", before.short()), &before);
         }
         changes.set(&branch, &commit);
         self.repo.update_refs("agent-runner: begin", &changes)?;
@@ -342,7 +371,7 @@ impl Inner {
         tenant.phase = Phase::Working;
         slot.record.tenant = Some(tenant.clone());
         slot.write()?;
-        Ok(tenant)
+        Ok((tenant, landed))
     }
 }
 

@@ -7,6 +7,7 @@ mod basics;
 mod collecting;
 mod hostile;
 mod kills;
+mod landed;
 mod merging;
 mod names;
 mod night;

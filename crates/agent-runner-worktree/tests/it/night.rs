@@ -44,7 +44,7 @@ fn work(worktrees: &Worktrees, task: &str) -> String {
             other => panic!("{other:?}"),
         }
     };
-    if worktree.is_merged() {
+    if worktree.landed().is_some() {
         return "merged".to_owned();
     }
     act(worktree.path(), task);
