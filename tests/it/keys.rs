@@ -43,7 +43,7 @@ fn a_key_at_fault_is_left_for_the_next_and_no_task_pays() {
         (THROTTLED, "throttled", "resting"),
         (REVOKED, "auth", "out"),
         (SPENT, "quota", "spent"),
-        (OWING, "billing", "out"),
+        (OWING, "billing", "spent"),
     ] {
         let sandbox = sandbox();
         let keys = [bad, GOOD];

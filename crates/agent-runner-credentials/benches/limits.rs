@@ -9,7 +9,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use agent_runner_credentials::{Answer, ApiKey, Credential, KeyRing, classify};
+use agent_runner_credentials::{Answer, ApiKey, Credential, End, KeyRing, Want, classify};
 
 const BODY: &str = r#"{"type":"error","error":{"type":"rate_limit_error",
     "message":"This request would exceed your organization's rate limit."},"request_id":"req_1"}"#;
@@ -36,12 +36,13 @@ fn leases(keys: usize, count: u32) {
         Credential::new(format!("key-{number}"), "anthropic", key)
     };
     let ring = Mutex::new(KeyRing::new((0..keys).map(key)));
+    let want = Want::call();
     for _ in 0..count {
         let now = SystemTime::now();
         let ring = &mut *ring.lock().expect("nobody panics with the lock");
-        let lease = ring.lease(now).expect("no key is refused here");
+        let lease = ring.lease(now, &want).expect("no key is refused here");
         black_box(lease.credential());
-        ring.report(&lease, now, &Answer::new(200, &[], ""));
+        ring.settle(lease, now, End::Answer(&Answer::new(200, &[], ""), None));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use agent_runner_credentials::{Answer, Environment, KeyRing, Source, load};
+use agent_runner_credentials::{Answer, End, Environment, KeyRing, Source, Want, load};
 
 /// What the provider says to each key.
 fn ask(key: &str) -> Answer<'static> {
@@ -26,11 +26,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut now = SystemTime::now();
 
     for request in 1..=6 {
-        let lease = ring.lease(now)?;
+        let lease = ring.lease(now, &Want::call())?;
+        let label = lease.credential().label.clone();
         let answer = ask(lease.credential().key.expose());
-        let meaning = ring.report(&lease, now, &answer);
+        let meaning = ring.settle(lease, now, End::Answer(&answer, None));
         let meaning = meaning.map_or("fine".to_owned(), |rejection| rejection.to_string());
-        eprintln!("request {request} with {}: {meaning}", lease.credential().label);
+        eprintln!("request {request} with {label}: {meaning}");
         now += Duration::from_secs(5);
     }
     for key in ring.snapshot(now).keys {

@@ -11,9 +11,16 @@ mod answer;
 
 mod rejection;
 
+mod limits;
+
 mod classify;
 
+mod want;
+
 mod ring;
+
+#[cfg(feature = "tokio")]
+mod shared;
 
 mod time;
 
@@ -25,7 +32,13 @@ pub use load::{
     CommandError, CommandProblem, Environment, KeyFileError, KeySpec, LoadError, Loaded, Notice,
     Origin, SecretRef, Source, from_env, key_from_command, load, parse_key_file,
 };
-pub use rejection::Rejection;
-pub use ring::{KeyId, KeyRing, KeySnapshot, KeyState, Lease, NoneReady, Snapshot};
+pub use rejection::{Rejection, Scope, Verdict};
+pub use ring::{
+    GroupSnapshot, KeyId, KeyRing, KeySnapshot, KeyState, Lease, LimitSnapshot, NoneReady,
+    OverloadSnapshot, Snapshot, Ticket,
+};
 pub use secrecy::{ExposeSecret, SecretString};
+#[cfg(feature = "tokio")]
+pub use shared::{Lent, SharedRing};
 pub use time::{parse_http_date, parse_rfc3339};
+pub use want::{End, Kind, Session, Usage, Want};

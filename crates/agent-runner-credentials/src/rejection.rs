@@ -2,6 +2,30 @@
 
 use std::{fmt, time::Duration};
 
+/// What an answer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// All went well.
+    Fine,
+    /// It was refused for a reason that concerns keys, limits or the service.
+    Rejected(Rejection),
+    /// The server or the way to it failed; the same request may work again, with the same key.
+    Transient,
+    /// The request is wrong, whatever the key and however often it is sent.
+    BadRequest,
+}
+
+impl Verdict {
+    /// What it says about keys, if anything.
+    pub const fn rejection(self) -> Option<Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            _ => None,
+        }
+    }
+}
+
 /// Why a request was refused, as far as it concerns keys.
 ///
 /// Waits are durations, counted by the server's own clock where it tells the time, so that no
@@ -9,7 +33,7 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Too many requests or tokens for now: the key rests.
+    /// Too many requests or tokens for now: the limit's group rests.
     RateLimited {
         /// When the server wants to be asked again.
         retry_after: Option<Duration>,
@@ -19,12 +43,14 @@ pub enum Rejection {
         /// When the server wants to be asked again.
         retry_after: Option<Duration>,
     },
-    /// A quota of a day or longer is used up: the key is spent until the reset.
+    /// A quota of a day or longer is used up: it is spent until the reset.
     QuotaExhausted {
         /// When it starts anew; `None` if the server does not say.
         resets_in: Option<Duration>,
+        /// Who shares the quota.
+        scope: Scope,
     },
-    /// There is no money: the key is out until somebody has paid.
+    /// There is no money. The account is asked again now and then, since somebody may have paid.
     Billing,
     /// The key is wrong, revoked or expired: it is out.
     Unauthorized,
@@ -39,7 +65,30 @@ pub enum Rejection {
     },
 }
 
+/// Who shares a state. The scopes are never mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// All who ask this service for this model, whatever their key.
+    Endpoint,
+    /// The keys of one account, for one model.
+    Group,
+    /// The keys of one account: an organisation, workspace or project.
+    Account,
+    /// One key.
+    Key,
+    /// One key, for one model.
+    KeyModel,
+    /// Nothing that is kept.
+    Nothing,
+}
+
 impl Rejection {
+    /// A quota of one key that is used up.
+    pub const fn quota(resets_in: Option<Duration>) -> Self {
+        Self::QuotaExhausted { resets_in, scope: Scope::Key }
+    }
+
     /// The kind in a word, for reports.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,6 +100,19 @@ impl Rejection {
             Self::Forbidden => "forbidden",
             Self::Blocked => "blocked",
             Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// Who shares the state that it leads to.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::RateLimited { .. } => Scope::Group,
+            Self::Overloaded { .. } => Scope::Endpoint,
+            Self::QuotaExhausted { scope, .. } => scope,
+            Self::Billing => Scope::Account,
+            Self::Unauthorized | Self::Unknown { .. } => Scope::Key,
+            Self::Forbidden => Scope::KeyModel,
+            Self::Blocked => Scope::Nothing,
         }
     }
 
@@ -66,7 +128,7 @@ impl Rejection {
         match self {
             Self::RateLimited { retry_after: wait }
             | Self::Overloaded { retry_after: wait }
-            | Self::QuotaExhausted { resets_in: wait } => wait,
+            | Self::QuotaExhausted { resets_in: wait, .. } => wait,
             _ => None,
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn clamp(wait: Duration) -> Duration {
 }
 
 /// The time of the answer by the server's clock, or else by ours.
-pub(super) fn server_time(answer: &Answer<'_>, now: SystemTime) -> SystemTime {
+pub(crate) fn server_time(answer: &Answer<'_>, now: SystemTime) -> SystemTime {
     answer.header("date").and_then(parse_http_date).unwrap_or(now)
 }
 
@@ -71,7 +71,7 @@ fn empty_bucket(answer: &Answer<'_>, now: SystemTime) -> Option<Duration> {
 }
 
 /// A reset as the providers write it: a span, a date, or seconds or milliseconds since 1970.
-fn moment(reset: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn moment(reset: &str, now: SystemTime) -> Option<Duration> {
     const EPOCH_SECONDS: u64 = 1_000_000_000;
     const EPOCH_MILLISECONDS: u64 = 1_000_000_000_000;
     let absolute = match reset.parse::<u64>() {

@@ -7,21 +7,19 @@ use std::time::{Duration, SystemTime};
 
 use body::Body;
 pub use hints::parse_retry_after;
+pub(crate) use hints::{moment, server_time};
 
-use crate::{Answer, Rejection, time};
+use crate::{Answer, Rejection, Scope, Verdict, time};
 
 /// A wait that is longer than this is a quota, not a rate.
 const LONGEST_RATE: Duration = Duration::from_secs(300);
 
-/// Says what an answer means for the key that asked; `None` if it says nothing about a key.
-///
-/// That is so for a success, for a mistake in the request (400, 404, 413, 422) and for a fault of
-/// the server (500, 502, 504). An error event under a status of 200, as streams have it, is read
-/// like the error itself.
+/// Says what an answer means.
 ///
 /// What the body says counts before the status: a 400 can mean that the credit is used up, and a
-/// 429 that the month's is. It knows the words of Anthropic, OpenAI, Gemini, OpenRouter and
-/// Bedrock, and goes by status and `Retry-After` for everybody else.
+/// 429 that the month's is. An error event under a status of 200, as streams have it, is read like
+/// the error itself. It knows the words of Anthropic, OpenAI, Gemini, OpenRouter and Bedrock, and
+/// goes by status and `Retry-After` for everybody else.
 ///
 /// `now` is this machine's time; it is used for dates only when the answer has no `Date` header.
 ///
@@ -29,21 +27,21 @@ const LONGEST_RATE: Duration = Duration::from_secs(300);
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use agent_runner_credentials::{Answer, Rejection, classify};
+/// use agent_runner_credentials::{Answer, Rejection, Verdict, classify};
 ///
 /// let now = SystemTime::now();
 /// let busy = Answer::new(429, &[("retry-after", "7")], "");
 /// let retry_after = Some(Duration::from_secs(7));
-/// assert_eq!(classify(&busy, now), Some(Rejection::RateLimited { retry_after }));
+/// assert_eq!(classify(&busy, now), Verdict::Rejected(Rejection::RateLimited { retry_after }));
 ///
 /// let broke = Answer::new(400, &[], r#"{"type": "error", "error": {
 ///     "type": "invalid_request_error", "message": "Your credit balance is too low ..."}}"#);
-/// assert_eq!(classify(&broke, now), Some(Rejection::Billing));
+/// assert_eq!(classify(&broke, now), Verdict::Rejected(Rejection::Billing));
 /// ```
-pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Option<Rejection> {
+pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Verdict {
     let case = Case { answer, body: Body::read(answer), now: hints::server_time(answer, now) };
     if answer.is_success() && !case.body.is_error {
-        return None;
+        return Verdict::Fine;
     }
     // Quota before rate: a spent month is also a 429.
     case.no_quota()
@@ -54,7 +52,7 @@ pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Option<Rejection> {
         .or_else(|| case.load())
         .or_else(|| case.rate())
         .or_else(|| case.permission())
-        .or_else(|| case.rest())
+        .map_or_else(|| case.rest(), Verdict::Rejected)
 }
 
 /// An answer, read.
@@ -75,22 +73,28 @@ impl Case<'_> {
 
     /// Quotas of a day or longer.
     fn quota(&self) -> Option<Rejection> {
-        let resets_in = if self.answer.header("anthropic-ratelimit-unified-status")
+        let (resets_in, scope) = if self.answer.header("anthropic-ratelimit-unified-status")
             == Some("rejected")
             || self.body.names(&["usage_limit_reached"])
         {
-            self.plan_reset()
+            (self.plan_reset(), Scope::Key)
         } else if self.body.names(MONTHLY) {
-            Some(self.until(time::next_month(self.now)))
+            (Some(self.until(time::next_month(self.now))), Scope::Account)
         } else if self.is(&[400, 403, 429]) && self.body.says(&["api usage limits"]) {
-            self.body.access_regained.map(|reset| self.until(reset))
+            (self.body.access_regained.map(|reset| self.until(reset)), Scope::Account)
+        } else if self.body.names(&["openrouter_key_limit"]) {
+            (self.long_hint(), Scope::Key)
         } else if self.is_daily() {
-            // Short hints beside a daily quota are known to be wrong.
-            self.hint().filter(|hint| *hint > LONGEST_RATE)
+            (self.long_hint(), Scope::Group)
         } else {
             return None;
         };
-        Some(Rejection::QuotaExhausted { resets_in })
+        Some(Rejection::QuotaExhausted { resets_in, scope })
+    }
+
+    /// Short hints beside a daily quota are known to be wrong.
+    fn long_hint(&self) -> Option<Duration> {
+        self.hint().filter(|hint| *hint > LONGEST_RATE)
     }
 
     /// When a subscription's window opens again.
@@ -103,7 +107,7 @@ impl Case<'_> {
 
     fn is_daily(&self) -> bool {
         let limited = self.is(&[403, 429]) || self.body.names(RATE);
-        self.body.names(&["openrouter_key_limit", "servicequotaexceededexception"])
+        self.body.names(&["servicequotaexceededexception"])
             || self.body.quotas.iter().any(|quota| quota.contains("perday"))
             || (limited && self.body.says(DAILY))
             || (self.is(&[403]) && self.body.says(&["quota"]))
@@ -141,23 +145,31 @@ impl Case<'_> {
         }
         Some(match self.hint() {
             Some(resets_in) if resets_in > LONGEST_RATE => {
-                Rejection::QuotaExhausted { resets_in: Some(resets_in) }
+                Rejection::QuotaExhausted { resets_in: Some(resets_in), scope: Scope::Group }
             }
             retry_after => Rejection::RateLimited { retry_after },
         })
     }
 
     fn permission(&self) -> Option<Rejection> {
-        (self.is(&[403]) || self.body.names(FORBIDDEN)).then_some(Rejection::Forbidden)
+        let no_model = self.is(&[404])
+            && (self.body.message.starts_with("model") || self.body.says(&["does not exist"]));
+        (no_model || self.is(&[403]) || self.body.names(FORBIDDEN)).then_some(Rejection::Forbidden)
     }
 
-    fn rest(&self) -> Option<Rejection> {
+    fn rest(&self) -> Verdict {
         match self.answer.status {
-            // The request, or nothing at all.
-            400 | 404..=406 | 408..=415 | 417 | 422 | 424 | 425 | 431 | 499 => None,
-            status @ 400..=499 => Some(Rejection::Unknown { status }),
-            _ => None,
+            200..=299 => self.event(),
+            408 | 409 | 424 | 425 | 499 | 500.. => Verdict::Transient,
+            ..=400 | 404..=407 | 410..=415 | 417 | 422 | 431 => Verdict::BadRequest,
+            status => Verdict::Rejected(Rejection::Unknown { status }),
         }
+    }
+
+    /// An error in a stream that is none of those that are known.
+    fn event(&self) -> Verdict {
+        let is_request = self.body.names(&["invalid_request_error", "request_too_large"]);
+        if is_request { Verdict::BadRequest } else { Verdict::Transient }
     }
 
     fn is(&self, statuses: &[u16]) -> bool {
@@ -214,7 +226,8 @@ const RATE: &[&str] = &[
     "resource_exhausted",
     "throttlingexception",
 ];
-const FORBIDDEN: &[&str] = &["permission_error", "permission_denied", "accessdeniedexception"];
+const FORBIDDEN: &[&str] =
+    &["permission_error", "permission_denied", "accessdeniedexception", "model_not_found"];
 
 #[cfg(test)]
 mod tests;

@@ -18,11 +18,11 @@ const fn rate(seconds: u64) -> Option<Rejection> {
 
 #[expect(clippy::unnecessary_wraps, reason = "a row of the table can also be nothing")]
 const fn quota(seconds: u64) -> Option<Rejection> {
-    Some(Rejection::QuotaExhausted { resets_in: Some(Duration::from_secs(seconds)) })
+    Some(Rejection::quota(Some(Duration::from_secs(seconds))))
 }
 
 const RATE: Option<Rejection> = Some(Rejection::RateLimited { retry_after: None });
-const QUOTA: Option<Rejection> = Some(Rejection::QuotaExhausted { resets_in: None });
+const QUOTA: Option<Rejection> = Some(Rejection::quota(None));
 const OVERLOADED: Option<Rejection> = Some(Rejection::Overloaded { retry_after: None });
 const BILLING: Option<Rejection> = Some(Rejection::Billing);
 const UNAUTHORIZED: Option<Rejection> = Some(Rejection::Unauthorized);
@@ -36,7 +36,11 @@ type Headers = &'static [(&'static str, &'static str)];
 
 #[track_caller]
 fn check(status: u16, headers: Headers, body: &str, expected: Option<Rejection>) {
-    let found = classify(&Answer::new(status, headers, body), now());
+    let found = classify(&Answer::new(status, headers, body), now()).rejection();
+    let found = found.map(|rejection| match rejection {
+        Rejection::QuotaExhausted { resets_in, .. } => Rejection::quota(resets_in),
+        rejection => rejection,
+    });
     assert_eq!(found, expected, "{status} {headers:?} {body}");
 }
 
@@ -84,7 +88,8 @@ fn anthropic_answers() {
     check(529, &[], &anthropic("overloaded_error", "Overloaded"), OVERLOADED);
     check(429, &[], &anthropic("overloaded_error", "Overloaded"), OVERLOADED);
     check(500, &[], &anthropic("api_error", "Internal server error"), None);
-    check(404, &[], &anthropic("not_found_error", "model: claude-9"), None);
+    check(404, &[], &anthropic("not_found_error", "model: claude-9"), FORBIDDEN);
+    check(404, &[], &anthropic("not_found_error", "Not found"), None);
     check(413, &[], &anthropic("request_too_large", "Request exceeds the maximum size"), None);
     check(400, &[], &anthropic("invalid_request_error", "max_tokens: required"), None);
 }
@@ -126,7 +131,7 @@ fn openai_answers() {
     check(503, &[], &openai("server_error", "server_is_overloaded"), OVERLOADED);
     check(401, &[], &openai("invalid_request_error", "invalid_api_key"), UNAUTHORIZED);
     check(403, &[], &openai("x", "unsupported_country_region_territory"), BLOCKED);
-    check(404, &[], &openai("invalid_request_error", "model_not_found"), None);
+    check(404, &[], &openai("invalid_request_error", "model_not_found"), FORBIDDEN);
 }
 
 #[test]
@@ -272,7 +277,7 @@ proptest! {
         value in prop_oneof!["[0-9.]{0,25}", "[0-9hms]{0,9}", ".{0,40}"],
     ) {
         let headers = [(name.as_str(), value.as_str()), ("x-ratelimit-remaining", "0")];
-        let rejection = classify(&Answer::new(status, &headers, &body), now());
+        let rejection = classify(&Answer::new(status, &headers, &body), now()).rejection();
         let wait = rejection.and_then(Rejection::retry_after).unwrap_or_default();
         let bounded = wait <= Duration::from_secs(32 * 86_400) || body.contains("regain");
         prop_assert!(bounded, "a wait of {wait:?}");

@@ -1,267 +1,220 @@
 //! The ring: which key to use now.
 
-mod key;
+mod bucket;
+mod choice;
+mod clock;
+mod gate;
+mod group;
+mod lease;
+mod outcome;
+mod places;
+mod queue;
+mod sessions;
+mod slot;
 mod snapshot;
+mod standing;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
+use std::time::SystemTime;
+
+use choice::Choice;
+use clock::{Clock, Moment};
+pub use lease::{KeyId, Lease, NoneReady};
+use lease::{Open, Returned};
+use places::Places;
+use queue::Queue;
+pub use queue::Ticket;
+pub use snapshot::{
+    GroupSnapshot, KeySnapshot, KeyState, LimitSnapshot, OverloadSnapshot, Snapshot,
 };
 
-use key::Slot;
-pub use snapshot::{KeySnapshot, KeyState, Snapshot};
-
-use crate::{Answer, Credential, Rejection, classify};
+use crate::{Answer, Credential, End, Rejection, Want};
 
 /// Keys, and which of them can be used now.
 ///
-/// Each key is *ready*, *resting* until a time, *spent* until its quota's reset, or *out* until
-/// somebody [resets](Self::reset) it. The ring is a pure state machine: it reads no clock, sleeps
-/// never, and does what it is told in nanoseconds. Workers share one behind a mutex.
+/// The ring keeps three kinds of state, and never mixes them: of an *endpoint*, which is overloaded
+/// for everybody; of a *limit group*, the keys of one account with one model, which share its
+/// limits; and of a *key*, which is *ready*, *resting* until a time, *spent* until its quota's
+/// reset, or *out* until somebody [resets](Self::reset) it.
 ///
-/// There are two ways to use it: [`lease`](Self::lease) a key for each request and report how it
-/// went, which spreads work over all that are ready; or stay with the [`current`](Self::current)
-/// key and [`rotate`](Self::rotate) when it is refused.
+/// It is a pure state machine: it reads no clock, sleeps never, and does what it is told in less
+/// than two microseconds. Workers share one behind a mutex, or with the feature `tokio` as a
+/// `SharedRing`, in which they wait for their turn.
 ///
 /// # Time
 ///
 /// Times are [`SystemTime`]s of this machine. A quota's reset is a date on the calendar, it should
 /// mean the same after a restart or a night's suspend, and neither is true of an `Instant`. No
 /// other machine's clock is compared with it: what a server says is turned into a duration by the
-/// server's own clock first (see [`classify`]). If this machine's clock is set back, what is left of
-/// a rest is never more than the whole of it.
+/// server's own clock first (see [`classify`](crate::classify)). If this machine's clock is set
+/// back, what is left of a rest is never more than the whole of it.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use agent_runner_credentials::{Answer, ApiKey, Credential, KeyRing};
+/// use agent_runner_credentials::{Answer, ApiKey, Credential, End, KeyRing, Want};
 ///
 /// let key = |label: &str| Ok::<_, agent_runner_credentials::InvalidKey>(
 ///     Credential::new(label, "anthropic", ApiKey::new(&format!("sk-{label}"))?));
 /// let mut ring = KeyRing::new([key("one")?, key("two")?]);
-/// let now = SystemTime::now();
+/// let (now, want) = (SystemTime::now(), Want::call());
 ///
-/// let lease = ring.lease(now)?;
+/// let lease = ring.lease(now, &want)?;
 /// assert_eq!(lease.credential().label, "one");
-/// ring.report(&lease, now, &Answer::new(429, &[("retry-after", "30")], ""));
+/// let busy = Answer::new(429, &[("retry-after", "30")], "");
+/// ring.settle(lease, now, End::Answer(&busy, None));
 ///
-/// assert_eq!(ring.lease(now)?.credential().label, "two");
-/// assert_eq!(ring.lease(now)?.credential().label, "two", "the first one rests");
-/// assert_eq!(ring.lease(now + Duration::from_secs(30))?.credential().label, "one");
+/// assert_eq!(ring.lease(now, &want)?.credential().label, "two");
+/// assert_eq!(ring.lease(now, &want)?.credential().label, "two", "the first one rests");
+/// assert_eq!(ring.lease(now + Duration::from_secs(30), &want)?.credential().label, "one");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[doc(alias = "APIRotationState")]
+#[doc(alias = "Scheduler")]
 pub struct KeyRing {
-    slots: Vec<Slot>,
-    current: usize,
+    clock: Clock,
+    places: Places,
+    queue: Queue,
+    returned: Returned,
     leases: u64,
 }
 
 impl KeyRing {
     /// A ring of these keys, all ready.
     pub fn new(credentials: impl IntoIterator<Item = Credential>) -> Self {
-        Self { slots: credentials.into_iter().map(Slot::new).collect(), current: 0, leases: 0 }
+        Self {
+            clock: Clock::default(),
+            places: Places::new(credentials),
+            queue: Queue::default(),
+            returned: Returned::default(),
+            leases: 0,
+        }
     }
 
     /// How many keys there are, whatever their state.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.places.slots.len()
     }
 
     /// Whether there is no key at all.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// The keys, in the order in which they were given.
     pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
-        self.slots.iter().map(Slot::credential)
+        self.places.slots.iter().map(|slot| &*slot.credential)
     }
 
-    /// Lends the key that is ready and was lent longest ago, so that none starves.
+    /// Lends a key at once, past all who [wait](Self::enqueue).
+    ///
+    /// A session gets the key that it had before. Others get the key with the most room in its
+    /// scarcest limit or, where nothing is known of limits, the one that was lent longest ago.
+    /// Processes get the key with the fewest processes.
     ///
     /// # Errors
     ///
     /// [`NoneReady`] says when one will be.
-    pub fn lease(&mut self, now: SystemTime) -> Result<Lease, NoneReady> {
-        self.lease_where(now, |_| true)
+    pub fn lease(&mut self, now: SystemTime, want: &Want) -> Result<Lease, NoneReady> {
+        let moment = self.follow(now);
+        let model = self.places.model_of(want.model.as_deref());
+        match self.places.choose(want, model, moment, moment, &[]) {
+            Choice::Key(key) => Ok(self.lend(key, want, model, moment)),
+            _ => Err(self.none_ready(now, want)),
+        }
     }
 
-    /// Lends one of the keys that `fits`, such as those of one provider.
+    /// Reports the head of an answer, or an event in it, while the lease is still in use: limits
+    /// are learned at once, and a refusal stops others at once. Says what it means for keys.
     ///
-    /// # Errors
-    ///
-    /// [`NoneReady`] says when one of them will be.
-    pub fn lease_where(
-        &mut self,
-        now: SystemTime,
-        fits: impl Fn(&Credential) -> bool,
-    ) -> Result<Lease, NoneReady> {
-        self.slots.iter_mut().for_each(|slot| slot.follow_clock(now));
-        let ready = |slot: &Slot| slot.is_ready(now) && fits(slot.credential());
-        let ready = self.slots.iter().enumerate().filter(|(_, slot)| ready(slot));
-        let Some((index, _)) = ready.min_by_key(|(_, slot)| slot.last_lent()) else {
-            return Err(NoneReady { until: self.next_ready_where(now, fits) });
-        };
-        self.leases += 1;
-        let epoch = self.slots[index].lend(self.leases);
-        let credential = Arc::clone(self.slots[index].shared());
-        Ok(Lease { key: KeyId(index), epoch, credential })
-    }
-
-    /// Reports the answer to a request that was made with a lease, and says what it meant for the
-    /// key, if anything.
-    ///
-    /// A report that is older than the key's state (ten requests were under way when the first of
-    /// them was refused) adds what the server said, and nothing else: it never makes a key ready,
-    /// never shortens its rest, and never counts as a further failure.
+    /// A report that is older than a state (ten requests were under way when the first of them was
+    /// refused) adds what the server said, and nothing else: it never makes a key ready, never
+    /// shortens its rest, and never counts as a further failure.
     pub fn report(
         &mut self,
-        lease: &Lease,
+        lease: &mut Lease,
         now: SystemTime,
         answer: &Answer<'_>,
     ) -> Option<Rejection> {
-        let rejection = classify(answer, now);
-        match rejection {
-            Some(rejection) => self.report_rejection(lease, now, rejection),
-            None if answer.is_success() => self.success(lease, now),
-            None => (),
-        }
+        let moment = self.follow(now);
+        let rejection = self.hear(&lease.open, moment, now, answer);
+        lease.open.is_told = true;
         rejection
     }
 
-    /// Reports what is already known to be a rejection, such as from an agent's own words.
-    pub fn report_rejection(&mut self, lease: &Lease, now: SystemTime, rejection: Rejection) {
-        if let Some(slot) = self.slots.get_mut(lease.key.0) {
-            slot.reject(lease.epoch, now, rejection);
+    /// Takes a lease back, learns from how its use ended, and says what that means for keys.
+    pub fn settle(&mut self, lease: Lease, now: SystemTime, end: End<'_>) -> Option<Rejection> {
+        let moment = self.follow(now);
+        self.end(lease.close(), moment, now, end)
+    }
+
+    /// When a key is ready for this: `now` if one is, `None` if all are out.
+    pub fn next_ready(&self, now: SystemTime, want: &Want) -> Option<SystemTime> {
+        match self.readiness(now, want) {
+            Ok(()) => Some(now),
+            Err(none) => none.until.or_else(|| none.is_busy.then_some(now)),
         }
     }
 
-    /// Reports that all went well.
-    pub fn success(&mut self, lease: &Lease, now: SystemTime) {
-        if let Some(slot) = self.slots.get_mut(lease.key.0) {
-            slot.succeed(lease.epoch, now);
-        }
-    }
-
-    /// The key to stay with: the one that [`rotate`](Self::rotate) came to last or, when that is
-    /// not ready, the next one that is.
-    #[doc(alias = "get_current")]
-    pub fn current(&self, now: SystemTime) -> Option<&Credential> {
-        self.current_index(now).map(|index| self.slots[index].credential())
-    }
-
-    /// Reports an answer to the [`current`](Self::current) key, moves on to the next key if it
-    /// says something about this one, and says whether a key is ready.
+    /// Whether a key is ready for this.
     ///
-    /// Keys keep their places while others rest, so that none is skipped.
-    pub fn rotate(&mut self, now: SystemTime, answer: &Answer<'_>) -> bool {
-        let Some(index) = self.current_index(now) else {
-            return false;
-        };
-        self.current = index;
-        let epoch = self.slots[index].epoch();
-        match classify(answer, now) {
-            Some(rejection) => {
-                self.slots[index].reject(epoch, now, rejection);
-                if rejection.is_about_key() {
-                    self.current = (index + 1) % self.slots.len();
-                }
-            }
-            None if answer.is_success() => self.slots[index].succeed(epoch, now),
-            None => (),
+    /// # Errors
+    ///
+    /// [`NoneReady`] says when one will be.
+    pub fn readiness(&self, now: SystemTime, want: &Want) -> Result<(), NoneReady> {
+        let moment = self.clock.at(now);
+        let model = self.places.known_model(want.model.as_deref());
+        match self.places.choose(want, model, moment, moment, &[]) {
+            Choice::Key(_) => Ok(()),
+            _ => Err(self.none_ready(now, want)),
         }
-        self.current_index(now).is_some()
-    }
-
-    /// When a key is ready: `now` if one is, `None` if all are out.
-    pub fn next_ready(&self, now: SystemTime) -> Option<SystemTime> {
-        self.next_ready_where(now, |_| true)
-    }
-
-    /// When one of the keys that `fits` is ready.
-    pub fn next_ready_where(
-        &self,
-        now: SystemTime,
-        fits: impl Fn(&Credential) -> bool,
-    ) -> Option<SystemTime> {
-        let fitting = self.slots.iter().filter(|slot| fits(slot.credential()));
-        fitting.filter_map(|slot| slot.ready_at(now)).min()
     }
 
     /// Makes the keys of this label ready again, such as after somebody has paid. What was under
     /// way before says nothing about them any more. Returns whether there is such a key.
     pub fn reset(&mut self, label: &str, now: SystemTime) -> bool {
-        let mut slots = self.slots.iter_mut().filter(|slot| slot.credential().label == label);
-        let found = slots.by_ref().map(|slot| slot.reset(now)).count();
-        found > 0
+        let moment = self.follow(now);
+        self.places.reset(label, moment)
     }
 
     /// How all keys stand, for people and reports. It has no secret.
     pub fn snapshot(&self, now: SystemTime) -> Snapshot {
-        let keys = self.slots.iter().map(|slot| slot.snapshot(now)).collect();
-        Snapshot { keys, next_ready: self.next_ready(now) }
+        let mut snapshot = self.places.snapshot(&self.clock, now);
+        snapshot.waiting = self.queue.len();
+        snapshot.next_ready = self.next_ready(now, &Want::process());
+        snapshot
     }
 
-    fn current_index(&self, now: SystemTime) -> Option<usize> {
-        let places = (0..self.slots.len()).map(|step| (self.current + step) % self.slots.len());
-        places.into_iter().find(|&index| self.slots[index].is_ready(now))
-    }
-}
-
-/// A key's place in its ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(usize);
-
-/// A key, lent for one request or one run of an agent. Nothing is owed: one that is dropped
-/// without a report says nothing about its key.
-#[derive(Debug, Clone)]
-#[must_use = "a lease has the key to use"]
-pub struct Lease {
-    key: KeyId,
-    epoch: u64,
-    credential: Arc<Credential>,
-}
-
-impl Lease {
-    /// The key and what belongs to it.
-    pub fn credential(&self) -> &Credential {
-        &self.credential
+    /// Follows the clock, and takes back what was dropped.
+    fn follow(&mut self, now: SystemTime) -> Moment {
+        let moment = self.clock.follow(now);
+        for open in self.returned.take() {
+            self.end(open, moment, now, End::Unsent);
+        }
+        moment
     }
 
-    /// Which key it is.
-    pub const fn key_id(&self) -> KeyId {
-        self.key
+    fn lend(&mut self, key: usize, want: &Want, model: usize, now: Moment) -> Lease {
+        self.leases += 1;
+        let (model, taken, epochs) = self.places.take(key, want, model, self.leases, now);
+        let open = Open { key, model, kind: want.kind, sent: now, taken, epochs, is_told: false };
+        let name = self.places.model_name(model);
+        Lease::new(open, &self.places.slots[key].credential, name, &self.returned)
     }
-}
 
-/// No key can be used now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoneReady {
-    /// When the first one is ready; `None` if nothing but a person can help.
-    pub until: Option<SystemTime>,
-}
-
-impl NoneReady {
-    /// How long to wait; `None` if waiting does not help.
-    pub fn wait(&self, now: SystemTime) -> Option<Duration> {
-        self.until.map(|until| until.duration_since(now).unwrap_or_default())
-    }
-}
-
-impl fmt::Display for NoneReady {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.until {
-            Some(until) => write!(f, "no key is ready before {}", crate::time::rfc3339(until)),
-            None => f.write_str("no key is left that could be used"),
+    fn none_ready(&self, now: SystemTime, want: &Want) -> NoneReady {
+        let moment = self.clock.at(now);
+        let model = self.places.known_model(want.model.as_deref());
+        let soonest = self.places.soonest(want, model, moment);
+        let at = soonest.at.filter(|_| !soonest.is_busy);
+        NoneReady {
+            until: at.map(|at| self.clock.time(at, now)),
+            reason: soonest.reason,
+            is_busy: soonest.is_busy,
         }
     }
 }
-
-impl std::error::Error for NoneReady {}
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proptest::prelude::*;
 
 use super::{KeyRing, KeyState, Lease};
-use crate::{Answer, ApiKey, Credential, Rejection};
+use crate::{Answer, ApiKey, Credential, End, Rejection, Scope, Verdict, Want};
 
 fn ring(keys: usize) -> KeyRing {
     let key = |number| ApiKey::new(&format!("sk-{number}")).unwrap();
@@ -23,7 +23,7 @@ const fn seconds(seconds: u64) -> Duration {
 #[derive(Debug, Clone)]
 enum Step {
     Lease,
-    /// About one of the leases so far, the old ones too.
+    /// About one of the leases that are out, in any order.
     Reject(prop::sample::Index, Rejection),
     Succeed(prop::sample::Index),
     Pass(Duration),
@@ -36,14 +36,19 @@ fn rejections() -> impl Strategy<Value = Rejection> {
         waits().prop_map(|wait| Rejection::RateLimited { retry_after: Some(wait) }),
         Just(Rejection::RateLimited { retry_after: None }),
         Just(Rejection::Overloaded { retry_after: None }),
-        waits().prop_map(|wait| Rejection::QuotaExhausted { resets_in: Some(wait) }),
-        Just(Rejection::QuotaExhausted { resets_in: None }),
+        (waits(), scopes())
+            .prop_map(|(wait, scope)| Rejection::QuotaExhausted { resets_in: Some(wait), scope }),
+        Just(Rejection::quota(None)),
         Just(Rejection::Billing),
         Just(Rejection::Unauthorized),
         Just(Rejection::Forbidden),
         Just(Rejection::Blocked),
         any::<u16>().prop_map(|status| Rejection::Unknown { status }),
     ]
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    prop_oneof![Just(Scope::Key), Just(Scope::Account), Just(Scope::Group)]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -70,9 +75,9 @@ struct Told {
 impl Told {
     fn hear(&mut self, rejection: Rejection, now: SystemTime) {
         match rejection {
-            Rejection::Billing | Rejection::Unauthorized => self.out = true,
+            Rejection::Unauthorized => self.out = true,
             Rejection::RateLimited { retry_after: Some(wait) }
-            | Rejection::QuotaExhausted { resets_in: Some(wait) } => {
+            | Rejection::QuotaExhausted { resets_in: Some(wait), .. } => {
                 self.until = self.until.max(Some(now + wait));
             }
             _ => (),
@@ -90,7 +95,13 @@ struct World {
 
 impl World {
     fn new(keys: usize) -> Self {
-        Self { ring: ring(keys), now: start(), told: vec![Told::default(); keys], leases: vec![] }
+        let mut ring = ring(keys);
+        // Of a key that has answered, as many calls are lent as are wanted.
+        for _ in 0..keys {
+            let lease = ring.lease(start(), &Want::call()).unwrap();
+            ring.settle(lease, start(), End::Success(None));
+        }
+        Self { ring, now: start(), told: vec![Told::default(); keys], leases: vec![] }
     }
 
     fn step(&mut self, number: usize, step: &Step) {
@@ -98,15 +109,15 @@ impl World {
             Step::Pass(time) => self.now += *time,
             Step::Lease => self.lease(number),
             Step::Succeed(at) => {
-                if let Some((_, lease)) = at.get_checked(&self.leases) {
-                    self.ring.success(lease, self.now);
+                if let Some((_, lease)) = self.take(*at) {
+                    self.ring.settle(lease, self.now, End::Success(None));
                 }
             }
             Step::Reject(at, why) => {
-                if let Some((lent_at, lease)) = at.get_checked(&self.leases) {
-                    self.ring.report_rejection(lease, self.now, *why);
+                if let Some((lent_at, lease)) = self.take(*at) {
                     let told = &mut self.told[lease.key_id().0];
-                    if *lent_at >= told.reset_at {
+                    self.ring.settle(lease, self.now, End::Rejected(*why));
+                    if lent_at >= told.reset_at {
                         told.hear(*why, self.now);
                     }
                 }
@@ -119,12 +130,18 @@ impl World {
         }
     }
 
+    fn take(&mut self, at: prop::sample::Index) -> Option<(usize, Lease)> {
+        (!self.leases.is_empty()).then(|| self.leases.swap_remove(at.index(self.leases.len())))
+    }
+
     fn lease(&mut self, number: usize) {
+        let snapshot = self.ring.snapshot(self.now);
         let ready: Vec<bool> =
-            self.ring.snapshot(self.now).keys.iter().map(|k| k.state == KeyState::Ready).collect();
-        let next_ready = self.ring.next_ready(self.now);
-        match self.ring.lease(self.now) {
+            snapshot.keys.iter().map(|key| key.state == KeyState::Ready).collect();
+        let readiness = self.ring.readiness(self.now, &Want::call());
+        match self.ring.lease(self.now, &Want::call()) {
             Ok(lease) => {
+                assert_eq!(readiness, Ok(()), "two opinions on whether a key is ready");
                 let key = lease.key_id().0;
                 let told = &self.told[key];
                 assert!(!told.out, "key {key} is out, and was lent");
@@ -133,8 +150,9 @@ impl World {
                 self.leases.push((number, lease));
             }
             Err(none) => {
-                assert!(!ready.contains(&true), "a key is ready, and none was lent");
-                assert_eq!(none.until, next_ready, "two opinions on when a key is ready");
+                let is_shut = !snapshot.overloads.is_empty();
+                assert!(is_shut || !ready.contains(&true), "a key is ready, and none was lent");
+                assert_eq!(readiness, Err(none), "two opinions on when a key is ready");
             }
         }
     }
@@ -146,16 +164,6 @@ impl World {
             told.passed_over = if waits { told.passed_over + 1 } else { 0 };
             assert!(told.passed_over < keys, "key {key} starves");
         }
-    }
-}
-
-trait GetChecked {
-    fn get_checked<'a, T>(&self, items: &'a [T]) -> Option<&'a T>;
-}
-
-impl GetChecked for prop::sample::Index {
-    fn get_checked<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
-        (!items.is_empty()).then(|| self.get(items))
     }
 }
 
@@ -189,15 +197,15 @@ proptest! {
         let mut now = start();
         for (status, body, wait) in answers {
             let answer = Answer::new(status, &[], &body);
-            let is_known = !matches!(crate::classify(&answer, now), None | Some(Rejection::Unknown { .. }));
-            if is_known {
+            let verdict = crate::classify(&answer, now);
+            if !matches!(verdict, Verdict::Rejected(Rejection::Unknown { .. })) {
                 continue;
             }
             now += seconds(wait);
-            if let Ok(lease) = ring.lease(now) {
-                ring.report(&lease, now, &answer);
+            if let Ok(lease) = ring.lease(now, &Want::call()) {
+                ring.settle(lease, now, End::Answer(&answer, None));
             }
-            let ready = ring.next_ready(now).expect("an unknown answer put the key out");
+            let ready = next_ready(&ring, now).expect("an unknown answer put the key out");
             prop_assert!(ready <= now + seconds(600), "a rest of more than ten minutes");
         }
     }
@@ -209,91 +217,97 @@ proptest! {
     ) {
         let mut ring = ring(1);
         let mut now = start();
-        let lease = ring.lease(now).unwrap();
+        let lease = ring.lease(now, &Want::call()).unwrap();
         let retry_after = Some(seconds(wait));
-        ring.report_rejection(&lease, now, Rejection::RateLimited { retry_after });
+        ring.settle(lease, now, End::Rejected(Rejection::RateLimited { retry_after }));
         for step in moves {
             let by = seconds(step.unsigned_abs());
             now = if step < 0 { now.checked_sub(by).unwrap() } else { now + by };
-            let left = ring.next_ready(now).unwrap().duration_since(now).unwrap();
+            let left = next_ready(&ring, now).unwrap().duration_since(now).unwrap();
             prop_assert!(left <= seconds(wait), "{left:?} of {wait} s are left");
-            let lent = ring.lease(now).is_ok();
+            let lent = ring.lease(now, &Want::call()).is_ok();
             prop_assert_eq!(lent, left.is_zero(), "two opinions on whether the key is ready");
         }
     }
 
     #[test]
-    fn rotation_goes_from_key_to_key_and_skips_none(
+    fn a_session_goes_from_key_to_key_and_skips_none(
         keys in 1..6_usize,
-        answers in prop::collection::vec((prop_oneof![Just(429_u16), Just(401), Just(529)], 0..5_u64), 1..60),
+        refusals in prop::collection::vec(any::<bool>(), 1..60),
     ) {
         let mut ring = ring(keys);
-        let mut now = start();
-        for (status, wait) in answers {
-            now += seconds(wait);
-            let Some(before) = ring.current_index(now) else { break };
-            let more = ring.rotate(now, &Answer::new(status, &[], ""));
-            let first = if status == 529 { before } else { before + 1 };
-            let ready = |place: &usize| ring.slots[*place % keys].is_ready(now);
-            let expected = (first..first + keys).find(ready).map(|place| place % keys);
-            prop_assert_eq!(ring.current_index(now), expected, "after {} for key {}", status, before);
-            prop_assert_eq!(more, expected.is_some(), "whether a key is left");
+        let (now, want) = (start(), Want::call().session("one"));
+        let mut refused = 0;
+        for is_refused in refusals {
+            let Ok(lease) = ring.lease(now, &want) else { break };
+            prop_assert_eq!(lease.key_id().0, refused, "it left a key that serves it, or skipped one");
+            let end = if is_refused { End::Rejected(Rejection::quota(None)) } else { End::Success(None) };
+            ring.settle(lease, now, end);
+            refused += usize::from(is_refused);
         }
+        prop_assert_eq!(ring.lease(now, &want).is_ok(), refused < keys, "a key was left");
     }
+}
+
+fn next_ready(ring: &KeyRing, now: SystemTime) -> Option<SystemTime> {
+    ring.next_ready(now, &Want::call())
 }
 
 #[test]
 fn ten_refusals_at_once_are_one_step() {
     let mut ring = ring(1);
     let now = start();
-    let leases: Vec<_> = (0..10).map(|_| ring.lease(now).unwrap()).collect();
-    for lease in &leases {
-        ring.report(lease, now, &Answer::new(429, &[], ""));
+    let leases: Vec<_> = (0..10).map(|_| ring.lease(now, &Want::process()).unwrap()).collect();
+    let busy = Answer::new(429, &[], "");
+    for lease in leases {
+        ring.settle(lease, now, End::Answer(&busy, None));
     }
-    assert_eq!(ring.next_ready(now), Some(now + seconds(1)), "each was counted");
-    let lease = ring.lease(now + seconds(1)).unwrap();
-    ring.report(&lease, now + seconds(1), &Answer::new(429, &[], ""));
-    assert_eq!(ring.next_ready(now + seconds(1)), Some(now + seconds(3)), "the next one doubles");
+    assert_eq!(next_ready(&ring, now), Some(now + seconds(1)), "each was counted");
+    let lease = ring.lease(now + seconds(1), &Want::call()).unwrap();
+    ring.settle(lease, now + seconds(1), End::Answer(&busy, None));
+    assert_eq!(next_ready(&ring, now + seconds(1)), Some(now + seconds(3)), "the next one doubles");
 }
 
 #[test]
 fn a_late_success_does_not_wake_a_key() {
     let mut ring = ring(1);
-    let now = start();
-    let (slow, fast) = (ring.lease(now).unwrap(), ring.lease(now).unwrap());
-    ring.report(&fast, now, &Answer::new(429, &[("retry-after", "60")], ""));
-    ring.report(&slow, now, &Answer::new(200, &[], ""));
-    assert_eq!(ring.next_ready(now), Some(now + seconds(60)));
+    let (now, want) = (start(), Want::call());
+    let (slow, fast) = (ring.lease(now, &want).unwrap(), ring.lease(now, &want).unwrap());
+    let busy = Answer::new(429, &[("retry-after", "60")], "");
+    ring.settle(fast, now, End::Answer(&busy, None));
+    ring.settle(slow, now, End::Answer(&Answer::new(200, &[], ""), None));
+    assert_eq!(next_ready(&ring, now), Some(now + seconds(60)));
 }
 
 #[test]
 fn a_late_refusal_does_not_undo_a_reset() {
     let mut ring = ring(1);
     let now = start();
-    let late = ring.lease(now).unwrap();
+    let late = ring.lease(now, &Want::call()).unwrap();
     assert!(ring.reset("key-0", now) && !ring.reset("nobody", now));
-    ring.report(&late, now, &Answer::new(401, &[], ""));
-    assert_eq!(ring.next_ready(now), Some(now), "the refusal was of the old key");
+    ring.settle(late, now, End::Answer(&Answer::new(401, &[], ""), None));
+    assert_eq!(next_ready(&ring, now), Some(now), "the refusal was of the old key");
 }
 
 #[test]
 fn a_success_forgets_the_refusals() {
     let mut ring = ring(1);
     let mut now = start();
+    let busy = Answer::new(429, &[], "");
     let mut refuse = |ring: &mut KeyRing| {
-        let lease = ring.lease(now).unwrap();
-        ring.report(&lease, now, &Answer::new(429, &[], ""));
-        let rest = ring.next_ready(now).unwrap().duration_since(now).unwrap();
+        let lease = ring.lease(now, &Want::call()).unwrap();
+        ring.settle(lease, now, End::Answer(&busy, None));
+        let rest = next_ready(ring, now).unwrap().duration_since(now).unwrap();
         now += rest;
         rest
     };
-    let rests: Vec<_> = (0..12).map(|_| refuse(&mut ring).as_secs()).collect();
-    assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+    let rests: Vec<_> = (0..8).map(|_| refuse(&mut ring).as_secs()).collect();
+    assert_eq!(rests, [1, 2, 4, 8, 16, 600, 600, 600], "a rate is a matter of seconds");
     let now = now + seconds(600);
-    let lease = ring.lease(now).unwrap();
-    ring.report(&lease, now, &Answer::new(200, &[], ""));
-    ring.report(&lease, now, &Answer::new(429, &[], ""));
-    assert_eq!(ring.next_ready(now), Some(now + seconds(1)));
+    let mut lease = ring.lease(now, &Want::call()).unwrap();
+    ring.report(&mut lease, now, &Answer::new(200, &[], ""));
+    ring.settle(lease, now, End::Answer(&busy, None));
+    assert_eq!(next_ready(&ring, now), Some(now + seconds(1)));
 }
 
 #[test]
@@ -301,9 +315,10 @@ fn a_day_ends_where_the_provider_is() {
     let key = |provider| Credential::new(provider, provider, ApiKey::new(provider).unwrap());
     let mut ring = KeyRing::new([key("anthropic"), key("gemini")]);
     let now = crate::parse_rfc3339("2026-11-23T18:00:00Z").unwrap();
+    let spent = Answer::new(429, &[], "daily quota exceeded");
     for _ in 0..2 {
-        let lease = ring.lease(now).unwrap();
-        ring.report(&lease, now, &Answer::new(429, &[], "daily quota exceeded"));
+        let lease = ring.lease(now, &Want::call()).unwrap();
+        ring.settle(lease, now, End::Answer(&spent, None));
     }
     let snapshot = serde_json::to_value(ring.snapshot(now)).unwrap();
     assert_eq!(snapshot["keys"][0]["until"], "2026-11-24T00:00:00Z");
@@ -315,13 +330,21 @@ fn a_day_ends_where_the_provider_is() {
 #[test]
 fn an_overload_is_nobodys_fault() {
     let mut ring = ring(2);
-    let now = start();
+    let mut now = start();
     for _ in 0..10 {
-        let lease = ring.lease(now).unwrap();
-        let rejection = ring.report(&lease, now, &Answer::new(529, &[], "")).unwrap();
+        let lease = ring.lease(now, &Want::call()).unwrap();
+        let end = Answer::new(529, &[], "");
+        let rejection = ring.settle(lease, now, End::Answer(&end, None)).unwrap();
         assert!(!rejection.is_about_key(), "the caller has to know that no other key helps");
+        let none = ring.lease(now, &Want::call()).unwrap_err();
+        assert!(matches!(none.reason, Some(Rejection::Overloaded { .. })), "{none:?}");
+        let wait = none.wait(now).unwrap();
+        assert!(wait <= seconds(10), "nobody knows when it is over");
+        now += wait;
     }
-    assert!(ring.snapshot(now).keys.iter().all(|key| key.state == KeyState::Ready));
+    let snapshot = ring.snapshot(now);
+    assert!(snapshot.keys.iter().all(|key| key.state == KeyState::Ready));
+    assert_eq!(snapshot.overloads.len(), 1);
 }
 
 #[test]
@@ -330,9 +353,9 @@ fn keys_of_another_kind_are_not_lent() {
     let mut ring = KeyRing::new([key("anthropic"), key("openai")]);
     let now = start();
     for _ in 0..3 {
-        let lease = ring.lease_where(now, |key| key.provider == "openai").unwrap();
+        let lease = ring.lease(now, &Want::call().provider("openai")).unwrap();
         assert_eq!(lease.credential().label, "openai");
     }
-    let none = ring.lease_where(now, |key| key.provider == "gemini").unwrap_err();
+    let none = ring.lease(now, &Want::call().provider("gemini")).unwrap_err();
     assert_eq!(none.until, None, "waiting does not help");
 }

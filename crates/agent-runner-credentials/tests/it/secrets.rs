@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use agent_runner_credentials::{
-    Answer, ApiKey, Credential, Environment, KeyRing, Source, load, parse_key_file,
+    Answer, ApiKey, Credential, End, Environment, KeyRing, Source, Want, load, parse_key_file,
 };
 use proptest::prelude::*;
 
@@ -23,12 +23,13 @@ proptest! {
         let credential =
             Credential::new("label", "anthropic", key.clone()).with_base_url(url.as_str());
         let mut ring = KeyRing::new([credential.clone()]);
-        let lease = ring.lease(now).unwrap();
+        let mut lease = ring.lease(now, &Want::call()).unwrap();
         let body = format!("incorrect key {secret}, sent to {url}");
         let headers = [("x-echo", secret.as_str())];
         let answer = Answer::new(status, &headers, &body);
-        ring.report(&lease, now, &answer);
-        ring.rotate(now, &answer);
+        ring.report(&mut lease, now, &answer);
+        let lent = format!("{lease:?} {ring:?}");
+        ring.settle(lease, now, End::Answer(&answer, None));
 
         let environment: Environment = [("X_API_KEY_1", &secret)].into_iter().collect();
         let loaded = load(&[Source::variables("X")], &environment).unwrap();
@@ -37,9 +38,9 @@ proptest! {
         let snapshot = ring.snapshot(now);
 
         let shown = [
-            format!("{key:?} {} {credential:?} {lease:?} {ring:?} {answer:?}", key.masked()),
+            format!("{key:?} {} {credential:?} {lent} {ring:?} {answer:?}", key.masked()),
             format!("{environment:?} {loaded:?} {specs:?} {snapshot:?}"),
-            format!("{:?} {:?}", credential.environment(), ring.lease(now)),
+            format!("{:?} {:?}", credential.environment(), ring.lease(now, &Want::call())),
             serde_json::to_string(&snapshot).unwrap(),
         ];
         for shown in shown {

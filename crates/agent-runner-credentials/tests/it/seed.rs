@@ -5,14 +5,16 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use agent_runner_credentials::{Answer, ApiKey, Credential, Environment, KeyRing, Source, load};
+use agent_runner_credentials::{
+    Answer, ApiKey, Credential, End, Environment, KeyRing, Source, Want, load,
+};
 
 const DAILY: &str = "You have used up your daily quota.";
 
 /// What stays with a key until it is refused.
 trait Rotation {
-    fn current(&self) -> Option<String>;
-    fn refuse(&mut self, answer: &Answer<'_>);
+    /// The key that is used next, which is then refused.
+    fn refuse_next(&mut self, answer: &Answer<'_>) -> Option<String>;
 }
 
 /// The sketch's `APIRotationState`: an index into a list that shrinks.
@@ -22,21 +24,14 @@ struct Sketch {
 }
 
 impl Rotation for Sketch {
-    fn current(&self) -> Option<String> {
-        let available: Vec<_> = self.keys.iter().filter(|(_, exhausted)| !exhausted).collect();
+    fn refuse_next(&mut self, answer: &Answer<'_>) -> Option<String> {
+        let available = self.keys.iter_mut().filter(|(_, exhausted)| !exhausted);
+        let mut available: Vec<_> = available.collect();
         let index = self.current_index.checked_rem(available.len())?;
-        Some(available[index].0.clone())
-    }
-
-    fn refuse(&mut self, answer: &Answer<'_>) {
-        let current = self.current();
-        if let Some((_, exhausted)) =
-            self.keys.iter_mut().find(|(label, _)| Some(label) == current.as_ref())
-            && answer.body.contains("daily quota")
-        {
-            *exhausted = true;
-        }
+        let (label, exhausted) = &mut *available[index];
+        *exhausted = answer.body.contains("daily quota");
         self.current_index += 1;
+        Some(label.clone())
     }
 }
 
@@ -45,23 +40,17 @@ struct Ours(KeyRing);
 const NOW: SystemTime = UNIX_EPOCH;
 
 impl Rotation for Ours {
-    fn current(&self) -> Option<String> {
-        self.0.current(NOW).map(|credential| credential.label.clone())
-    }
-
-    fn refuse(&mut self, answer: &Answer<'_>) {
-        self.0.rotate(NOW, answer);
+    fn refuse_next(&mut self, answer: &Answer<'_>) -> Option<String> {
+        let lease = self.0.lease(NOW, &Want::call().session("the one")).ok()?;
+        let label = lease.credential().label.clone();
+        self.0.settle(lease, NOW, End::Answer(answer, None));
+        Some(label)
     }
 }
 
 /// The keys in the order in which they are used, when each is out of quota at its first use.
 fn order(mut rotation: impl Rotation) -> Vec<String> {
-    let mut order = Vec::new();
-    while let Some(label) = rotation.current() {
-        order.push(label);
-        rotation.refuse(&Answer::new(429, &[], DAILY));
-    }
-    order
+    std::iter::from_fn(|| rotation.refuse_next(&Answer::new(429, &[], DAILY))).collect()
 }
 
 const LABELS: [&str; 4] = ["a", "b", "c", "d"];
@@ -98,11 +87,19 @@ fn a_gap_in_the_numbers_loses_no_key() {
 fn a_refused_key_comes_back() {
     let key = |label: &str| Credential::new(label, "x", ApiKey::new(label).unwrap());
     let mut ring = KeyRing::new(["a", "b"].map(key));
-    assert!(ring.rotate(NOW, &Answer::new(429, &[], DAILY)), "b is left");
-    assert!(!ring.rotate(NOW, &Answer::new(429, &[("retry-after", "60")], "")), "none is left");
-    assert!(ring.current(NOW).is_none());
-    assert_eq!(ring.next_ready(NOW), Some(NOW + Duration::from_secs(60)));
-    let label = |now| ring.current(now).map(|credential| credential.label.as_str());
-    assert_eq!(label(NOW + Duration::from_secs(60)), Some("b"));
-    assert_eq!(label(NOW + Duration::from_secs(86_400)), Some("a"), "a day later it has its turn");
+    let want = Want::call();
+    for (label, headers) in [("a", &[][..]), ("b", &[("retry-after", "60")])] {
+        let lease = ring.lease(NOW, &want).unwrap();
+        assert_eq!(lease.credential().label, label);
+        let body = if headers.is_empty() { DAILY } else { "" };
+        ring.settle(lease, NOW, End::Answer(&Answer::new(429, headers, body), None));
+    }
+    assert!(ring.lease(NOW, &want).is_err(), "none is left");
+    assert_eq!(ring.next_ready(NOW, &want), Some(NOW + Duration::from_secs(60)));
+    let mut label = |after| {
+        let lease = ring.lease(NOW + Duration::from_secs(after), &want).unwrap();
+        lease.credential().label.clone()
+    };
+    assert_eq!(label(60), "b");
+    assert_eq!(label(86_400), "a", "a day later it has its turn");
 }

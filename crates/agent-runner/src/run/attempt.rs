@@ -146,7 +146,7 @@ impl Attempts {
         }
         ended.log = Some(files.shown_log);
         ended.credential = lent.label().map(str::to_owned);
-        self.settle(&lent, &mut ended);
+        self.settle(lent, &mut ended);
         ended
     }
 
@@ -354,7 +354,7 @@ impl Attempts {
     }
 
     /// Tells the supply how its credential fared.
-    fn settle(&self, lent: &Lent, ended: &mut Ended) {
+    fn settle(&self, lent: Lent, ended: &mut Ended) {
         let settled = self.supply.settle(lent, ended.outcome, ended.retry_after);
         if let Some(event) = settled.event {
             self.reporter.tell(&event);

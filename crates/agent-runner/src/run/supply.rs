@@ -9,7 +9,7 @@ use std::{
 
 use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
-    Credential, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, is_key_variable,
+    Credential, End, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, Want, is_key_variable,
 };
 
 use super::outcome::Outcome;
@@ -114,7 +114,7 @@ impl Supply {
         let pause = state.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut longest = pause.unwrap_or_default();
         for provider in &self.providers {
-            match state.ring.next_ready_where(now, |credential| credential.provider == *provider) {
+            match state.ring.next_ready(now, &Want::process().provider(provider)) {
                 Some(at) => longest = longest.max(at.duration_since(now).unwrap_or_default()),
                 None => return Ready::Never,
             }
@@ -143,33 +143,35 @@ impl Supply {
         let leases: Vec<_> = self
             .providers
             .iter()
-            .map(|provider| {
-                state.ring.lease_where(now, |credential| credential.provider == *provider).ok()
-            })
+            .map(|provider| state.ring.lease(now, &Want::process().provider(provider)).ok())
             .collect::<Option<_>>()?;
         let labels: Vec<_> = leases.iter().map(|lease| lease.credential().label.clone()).collect();
         Some(Lent { label: (!labels.is_empty()).then(|| labels.join("+")), leases })
     }
 
     /// Takes back what was lent, and learns from how the attempt ended.
-    pub(super) fn settle(&self, lent: &Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
+    pub(super) fn settle(&self, lent: Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
         let mut state = self.lock();
         let rejection = match outcome {
             Outcome::Throttled => Rejection::RateLimited { retry_after: wait },
             Outcome::Overloaded => Rejection::Overloaded { retry_after: wait },
-            Outcome::Quota => Rejection::QuotaExhausted { resets_in: wait },
+            Outcome::Quota => Rejection::quota(wait),
             Outcome::Billing => Rejection::Billing,
             Outcome::Auth => Rejection::Unauthorized,
             Outcome::Succeeded => {
                 state.succeed(lent);
                 return Settled { retry_after: None, event: None };
             }
-            _ => return Settled { retry_after: wait, event: None },
+            _ => {
+                state.end(lent, End::Lost);
+                return Settled { retry_after: wait, event: None };
+            }
         };
-        match &lent.leases[..] {
-            [lease] if rejection.is_about_key() => state.reject(lease, rejection),
-            _ => state.pause(rejection),
+        if lent.leases.len() == 1 && rejection.is_about_key() {
+            return state.reject(lent, rejection);
         }
+        state.end(lent, End::Lost);
+        state.pause(rejection)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -178,21 +180,25 @@ impl Supply {
 }
 
 impl State {
-    fn succeed(&mut self, lent: &Lent) {
+    fn succeed(&mut self, lent: Lent) {
         self.backoff.record_success();
-        for lease in &lent.leases {
-            self.ring.success(lease, SystemTime::now());
+        self.end(lent, End::Success(None));
+    }
+
+    fn end(&mut self, lent: Lent, end: End<'_>) {
+        for lease in lent.leases {
+            self.ring.settle(lease, SystemTime::now(), end);
         }
     }
 
     /// One key is at fault: it rests, and the task goes to the next one at once.
-    fn reject(&mut self, lease: &Lease, rejection: Rejection) -> Settled {
+    fn reject(&mut self, lent: Lent, rejection: Rejection) -> Settled {
         let now = SystemTime::now();
-        let label = &lease.credential().label;
-        let before = self.state_of(label, now).map(|key| key.state);
-        self.ring.report_rejection(lease, now, rejection);
+        let label = lent.label.clone().unwrap_or_default();
+        let before = self.state_of(&label, now).map(|key| key.state);
+        self.end(lent, End::Rejected(rejection));
         // Attempts that were under way with the same key say the same again.
-        let changed = self.state_of(label, now).filter(|key| Some(key.state) != before);
+        let changed = self.state_of(&label, now).filter(|key| Some(key.state) != before);
         let event = changed.map(|key| Event::KeyRested {
             key: key.label,
             state: key.state.as_str().to_owned(),

@@ -1,0 +1,158 @@
+//! A shadow of one limit of a server: what it would still let through.
+
+use crate::limits::Limit;
+
+/// The part of a rate that is left alone. It costs nothing for long: what collects on the server's
+/// side is seen in its headers.
+const MARGIN: f64 = 0.02;
+/// How long something can be on its way, in seconds.
+const TRANSIT: f64 = 0.5;
+/// Over how many seconds the use by others is averaged.
+const MEMORY: f64 = 10.0;
+
+/// A token bucket as the server is believed to have it. Times are in seconds.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    /// What flows back a second.
+    rate: f64,
+    /// What it holds when full, as far as it was seen.
+    capacity: f64,
+    level: f64,
+    /// The time of the level.
+    at: f64,
+    /// What others who use the same limit take a second.
+    drain: f64,
+    /// Of what was taken, the part that the server may not have counted yet.
+    pending: f64,
+    /// For limits that start anew at once: when, and how long each lasts.
+    window: Option<(f64, f64)>,
+}
+
+impl Bucket {
+    /// The bucket that a first answer tells of. What is under way was perhaps not counted in it.
+    pub(super) fn new(limit: &Limit, now: f64, under_way: f64) -> Self {
+        let rate = limit.amount / limit.period;
+        let window =
+            limit.window.then(|| (now + limit.reset.unwrap_or(limit.period), limit.period));
+        let mut bucket = Self {
+            rate: if window.is_some() { 0.0 } else { rate },
+            capacity: limit.remaining.max(1.0),
+            level: limit.remaining - under_way,
+            at: now,
+            drain: 0.0,
+            pending: 0.0,
+            window,
+        };
+        bucket.learn_capacity(limit);
+        bucket
+    }
+
+    /// What is left at a time.
+    pub(super) fn level(&self, now: f64) -> f64 {
+        match self.window {
+            Some((jump, _)) if now >= jump => self.capacity,
+            _ => (self.level + self.flow() * (now - self.at)).min(self.capacity),
+        }
+    }
+
+    /// The part that would be left after taking this: negative if it is not there.
+    pub(super) fn room(&self, cost: f64, now: f64) -> f64 {
+        let level = self.level(now);
+        (level - self.wanted(cost)) / self.capacity
+    }
+
+    /// After how many seconds this can be taken.
+    pub(super) fn wait(&self, cost: f64, now: f64) -> f64 {
+        let missing = self.wanted(cost) - self.level(now);
+        if missing <= 0.0 {
+            return 0.0;
+        }
+        match self.window {
+            Some((jump, _)) => (jump - now).max(0.0),
+            None => missing / self.flow(),
+        }
+    }
+
+    pub(super) fn take(&mut self, cost: f64, now: f64) {
+        self.advance(now);
+        self.level -= cost;
+        self.pending += cost;
+    }
+
+    /// Ends what was taken: the server has counted `actual` by now.
+    pub(super) fn settle(&mut self, taken: f64, actual: f64, now: f64) {
+        self.advance(now);
+        self.level = (self.level + taken - actual).min(self.capacity);
+        self.pending = (self.pending - taken).max(0.0);
+    }
+
+    /// Follows what the server says. `then` was the level when the request was sent, and
+    /// took. The server has looked at some time between then and now; what lies outside of both is
+    /// news. `late` limits count what was taken only as it comes.
+    pub(super) fn follow(&mut self, limit: &Limit, then: f64, late: bool, now: f64) {
+        self.advance(now);
+        self.learn_rate(limit, now);
+        let pending = if late { self.pending } else { 0.0 };
+        let low = then.min(self.level) - limit.grain;
+        let high = then.max(self.level) + pending + self.rate * TRANSIT + limit.grain;
+        let stolen = (low - limit.remaining).max(0.0);
+        if stolen > 0.0 {
+            self.level -= stolen;
+            self.drain += stolen / MEMORY;
+        } else if limit.remaining > high {
+            self.level += limit.remaining - high;
+        }
+        self.learn_capacity(limit);
+    }
+
+    /// Takes over what another knows, when both turn out to be the same limit.
+    pub(super) fn merge(&mut self, other: &Self, now: f64) {
+        let level = self.level(now).min(other.level(now));
+        self.advance(now);
+        self.level = level;
+        self.capacity = self.capacity.max(other.capacity);
+        self.pending += other.pending;
+    }
+
+    /// The limit and what is left of it, a minute.
+    pub(super) fn shown(&self, now: f64) -> (f64, f64) {
+        let limit = self.window.map_or(self.rate * 60.0, |_| self.capacity);
+        (limit, self.level(now).max(0.0))
+    }
+
+    /// A request that is larger than the bucket waits for a full one.
+    fn wanted(&self, cost: f64) -> f64 {
+        cost.min(self.capacity * (1.0 - MARGIN))
+    }
+
+    fn flow(&self) -> f64 {
+        (self.rate * (1.0 - MARGIN) - self.drain).max(self.rate * 0.02)
+    }
+
+    fn advance(&mut self, now: f64) {
+        self.level = self.level(now);
+        if let Some((jump, length)) = &mut self.window
+            && now >= *jump
+        {
+            *jump += ((now - *jump) / *length).floor() * *length + *length;
+        }
+        self.drain *= (-(now - self.at).max(0.0) / MEMORY).exp();
+        self.at = self.at.max(now);
+    }
+
+    fn learn_rate(&mut self, limit: &Limit, now: f64) {
+        if let Some((jump, _)) = &mut self.window {
+            *jump = now + limit.reset.unwrap_or(limit.period);
+        } else {
+            self.rate = limit.amount / limit.period;
+        }
+    }
+
+    /// What is there and what flows back until it is full is a lower bound of what it holds: times
+    /// are in whole seconds.
+    fn learn_capacity(&mut self, limit: &Limit) {
+        let coming = limit.reset.map_or(0.0, |reset| self.rate * (reset - 1.0).max(0.0));
+        let seen = if self.window.is_some() { limit.amount } else { limit.remaining + coming };
+        self.capacity = self.capacity.max(seen.min(limit.amount));
+    }
+}
