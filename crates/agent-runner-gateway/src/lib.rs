@@ -1,5 +1,36 @@
 #![doc = include_str!("../README.md")]
+#![expect(clippy::doc_markdown, reason = "OpenAI is a name")]
 
+mod gateway;
+mod options;
+mod token;
+
+mod forward;
+mod intake;
+mod passing;
+mod peek;
+mod route;
+mod serve;
+
+mod answer;
+mod body;
+mod headers;
+mod io;
+mod scrub;
 mod upstream;
 
+mod ledger;
+mod meter;
+mod metrics;
+mod price;
+mod scan;
+mod stats;
+mod usage;
+
+pub use gateway::{Gateway, StartError};
+pub use ledger::{Budget, Line, Spent};
+pub use options::{Options, default_base_url};
+pub use price::{Price, Prices};
+pub use token::{Access, Caller, Stopped};
 pub use upstream::http_client;
+pub use usage::Usage;

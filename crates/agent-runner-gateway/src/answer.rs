@@ -1,0 +1,146 @@
+//! Answers of the gateway's own, in the words that a client knows from its provider.
+
+use std::time::Duration;
+
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+};
+use serde_json::{Value, json};
+
+use crate::{body::Body, route::Dialect};
+
+/// Why the gateway answers for itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Refusal {
+    /// The token is none that is lent.
+    Token,
+    /// The request makes no sense.
+    Request(String),
+    /// The body is longer than what is taken.
+    TooLarge(usize),
+    /// The body did not come in time.
+    TooSlow,
+    /// Too much is under way.
+    Crowded,
+    /// The client wants another protocol.
+    Upgrade,
+    /// There is no key for this provider.
+    NoProvider(String),
+    /// A budget is spent, or cannot be kept.
+    Budget(String),
+    /// No key is ready for so long.
+    Limited { wait: Duration, message: String },
+    /// The provider is overloaded.
+    Overloaded,
+    /// No key is left.
+    NoKey(String),
+    /// The provider could not be reached, or broke off.
+    Unreachable(String),
+    /// The provider did not answer in time.
+    Silent,
+}
+
+/// What a refusal is in the words of each provider.
+struct Words {
+    status: u16,
+    anthropic: &'static str,
+    openai: &'static str,
+    gemini: &'static str,
+}
+
+const fn words(
+    status: u16,
+    anthropic: &'static str,
+    openai: &'static str,
+    gemini: &'static str,
+) -> Words {
+    Words { status, anthropic, openai, gemini }
+}
+
+impl Refusal {
+    /// The answer.
+    pub(crate) fn answer(&self, dialect: Dialect) -> Response<Body> {
+        let words = self.words(dialect);
+        let body = dialect.error(&words, &format!("agent-runner: {}", self.message()));
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() =
+            StatusCode::from_u16(words.status).expect("the table has statuses of three digits");
+        self.headers(response.headers_mut());
+        response
+    }
+
+    fn headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let wait = match self {
+            Self::Limited { wait, .. } => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
+            Self::Crowded => 1,
+            _ => return,
+        };
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.max(1)));
+    }
+
+    /// Codes that agents act upon as they should: they give up at once on what is final, and wait
+    /// for the rest.
+    const fn words(&self, dialect: Dialect) -> Words {
+        const BAD: &str = "invalid_request_error";
+        match self {
+            Self::Token => words(401, "authentication_error", "invalid_api_key", "UNAUTHENTICATED"),
+            Self::Request(_) => words(400, BAD, BAD, "INVALID_ARGUMENT"),
+            Self::TooLarge(_) => words(413, "request_too_large", BAD, "INVALID_ARGUMENT"),
+            Self::TooSlow => words(408, BAD, BAD, "DEADLINE_EXCEEDED"),
+            Self::Crowded => words(503, "overloaded_error", "server_is_overloaded", "UNAVAILABLE"),
+            Self::Upgrade => words(426, BAD, BAD, "INVALID_ARGUMENT"),
+            Self::NoProvider(_) => words(404, "not_found_error", BAD, "NOT_FOUND"),
+            // Each is one that its provider's agent does not try again.
+            Self::Budget(_) => match dialect {
+                Dialect::Anthropic => words(402, "billing_error", "", ""),
+                _ => words(400, "", "insufficient_quota", "FAILED_PRECONDITION"),
+            },
+            Self::Limited { .. } => {
+                words(429, "rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED")
+            }
+            Self::Overloaded => match dialect {
+                Dialect::Anthropic => words(529, "overloaded_error", "", ""),
+                _ => words(503, "", "server_is_overloaded", "UNAVAILABLE"),
+            },
+            Self::NoKey(_) => {
+                words(401, "authentication_error", "invalid_api_key", "UNAUTHENTICATED")
+            }
+            Self::Unreachable(_) => words(502, "api_error", "server_error", "INTERNAL"),
+            Self::Silent => words(504, "timeout_error", "server_error", "DEADLINE_EXCEEDED"),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Token => "this token is not lent, or no more".into(),
+            Self::Request(why) | Self::Budget(why) | Self::NoKey(why) => why.clone(),
+            Self::TooLarge(most) => format!("the request's body is longer than {most} bytes"),
+            Self::TooSlow => "the request's body did not come in time".into(),
+            Self::Crowded => "too much is under way".into(),
+            Self::Upgrade => "only HTTP is spoken here".into(),
+            Self::NoProvider(name) => format!("there is no key for '{name}'"),
+            Self::Limited { message, .. } => message.clone(),
+            Self::Overloaded => "the provider is overloaded".into(),
+            Self::Unreachable(why) => format!("the provider could not be reached: {why}"),
+            Self::Silent => "the provider did not answer in time".into(),
+        }
+    }
+}
+
+impl Dialect {
+    fn error(self, words: &Words, message: &str) -> Value {
+        match self {
+            Self::Anthropic => {
+                json!({ "type": "error", "error": { "type": words.anthropic, "message": message } })
+            }
+            Self::OpenAi => json!({ "error": {
+                "message": message, "type": words.openai, "param": null, "code": words.openai,
+            }}),
+            Self::Gemini => json!({ "error": {
+                "code": words.status, "message": message, "status": words.gemini,
+            }}),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The gateway: what listens, and what all its requests share.
+
+use std::{
+    collections::BTreeSet,
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use agent_runner_credentials::SharedRing;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+
+use crate::{
+    Access, Caller, Line, Options, Spent, http_client,
+    intake::Room,
+    io::{Guarded, Speaks, sniff},
+    ledger::{Entry, Ledger},
+    serve,
+    stats::Stats,
+    token::{Door, Doors},
+};
+
+/// What a head of a request may be long.
+const HEAD: usize = 64 * 1024;
+const HEADERS: usize = 128;
+/// Requests at once on one connection of HTTP/2.
+const STREAMS: u32 = 256;
+/// How long to wait when the machine has no room for a connection.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// A gateway that runs. It ends, with all that goes through it, when it is dropped.
+///
+/// # Examples
+///
+/// ```no_run
+/// use agent_runner_credentials::{KeyRing, SharedRing};
+/// use agent_runner_gateway::{Caller, Gateway, Options};
+///
+/// # async fn example(ring: SharedRing) -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = Gateway::start(ring, Options::default()).await?;
+/// let access = gateway.lend(Caller::attempt("fix-login", 1));
+/// let variables = [
+///     ("ANTHROPIC_BASE_URL", gateway.base_url("anthropic")),
+///     ("ANTHROPIC_API_KEY", access.token().to_owned()),
+/// ];
+/// // ... run an agent with these, then:
+/// println!("{:?}", access.usage());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Gateway {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _work: JoinSet<()>,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) ring: SharedRing,
+    pub(crate) client: reqwest::Client,
+    pub(crate) options: Options,
+    pub(crate) doors: Arc<Doors>,
+    pub(crate) run: Arc<Mutex<Ledger>>,
+    pub(crate) room: Room,
+    pub(crate) stats: Stats,
+    /// Those that there are keys of.
+    pub(crate) providers: BTreeSet<String>,
+}
+
+/// Why a gateway could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address can be reached from other machines.
+    #[error("{0} is no address of this machine alone: the gateway listens on 127.0.0.1 or [::1]")]
+    NotLoopback(SocketAddr),
+    /// Nothing can listen there.
+    #[error("could not listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The client for providers could not be made.
+    #[error("could not make a client for providers")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Gateway {
+    /// Starts one in the current tokio runtime, which needs its drivers for IO and time.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is left when the future is dropped.
+    pub async fn start(ring: SharedRing, options: Options) -> Result<Self, StartError> {
+        let address = options.listen;
+        if !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        let listen = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let client = http_client().map_err(StartError::Client)?;
+        let shared = Arc::new(Shared::new(ring, client, options));
+        let mut work = JoinSet::new();
+        work.spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, shared, _work: work })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What a client of this provider takes as its base URL.
+    pub fn base_url(&self, provider: &str) -> String {
+        let version = if provider == "anthropic" || provider == "gemini" { "" } else { "/v1" };
+        format!("http://{}/{provider}{version}", self.address)
+    }
+
+    /// The providers that it has keys of.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.shared.providers.iter().map(String::as_str)
+    }
+
+    /// Makes a token for a caller.
+    pub fn lend(&self, caller: Caller) -> Access {
+        let (door, token) = self.shared.doors.open(caller);
+        self.access(door, token)
+    }
+
+    /// Lets a caller in with a token of one's own. It should be long and at random; of those that
+    /// do not look like the gateway's own there is one at a time.
+    pub fn lend_as(&self, caller: Caller, token: &str) -> Access {
+        let door = self.shared.doors.open_as(caller, token);
+        self.access(door, token.to_owned())
+    }
+
+    /// What all callers used, by key and model.
+    pub fn usage(&self) -> Vec<Line> {
+        self.shared.ledger(|ledger| ledger.lines().cloned().collect())
+    }
+
+    /// What all callers spent.
+    pub fn spent(&self) -> Spent {
+        self.shared.ledger(|ledger| ledger.spent())
+    }
+
+    fn access(&self, door: Arc<Door>, token: String) -> Access {
+        let shared = &self.shared;
+        Access {
+            doors: Arc::clone(&shared.doors),
+            door,
+            token,
+            run_budget: shared.options.budget,
+            run: Arc::clone(&shared.run),
+        }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn new(ring: SharedRing, client: reqwest::Client, options: Options) -> Self {
+        let providers = ring.with(|ring, _| {
+            ring.credentials().map(|credential| credential.provider.clone()).collect()
+        });
+        let room = Room::new(options.room_for_bodies, options.largest_body, options.body_timeout);
+        Self {
+            ring,
+            client,
+            options,
+            doors: Arc::default(),
+            run: Arc::default(),
+            room,
+            stats: Stats::default(),
+            providers,
+        }
+    }
+
+    /// Writes down what was used.
+    pub(crate) fn write(&self, door: &Door, entry: &Entry<'_>) {
+        door.ledger().write(entry, &self.options.prices);
+        self.ledger(|ledger| ledger.write(entry, &self.options.prices));
+    }
+
+    pub(crate) fn ledger<R>(&self, look: impl FnOnce(&mut Ledger) -> R) -> R {
+        look(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Takes connections in, for as long as it is polled.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(shared.options.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
+        let Ok((stream, _)) = listener.accept().await else {
+            // No descriptor or memory is left for it; others will end.
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            connection(stream, shared).await;
+            drop(place);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves a client. However it ends is the client's concern.
+async fn connection(mut stream: TcpStream, shared: Arc<Shared>) {
+    drop(stream.set_nodelay(true));
+    let options = &shared.options;
+    let Some((speaks, head)) = sniff(&mut stream, options.header_timeout).await else { return };
+    let io = Guarded::new(head, stream, options.write_timeout);
+    let (head, silence) = (options.header_timeout, options.header_timeout / 2);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        serve::serve(Arc::clone(&shared), request)
+    });
+    match speaks {
+        Speaks::Http1 => {
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(head);
+            server.max_buf_size(HEAD).max_headers(HEADERS);
+            drop(server.serve_connection(io, service).await);
+        }
+        Speaks::Http2 => {
+            let mut server = http2::Builder::new(TokioExecutor::new());
+            server.timer(TokioTimer::new());
+            server.keep_alive_interval(silence).keep_alive_timeout(silence);
+            server.max_concurrent_streams(STREAMS);
+            server.max_header_list_size(u32::try_from(HEAD).expect("it is small"));
+            drop(server.serve_connection(io, service).await);
+        }
+    }
+}
