@@ -22,6 +22,9 @@ mod ring;
 #[cfg(feature = "tokio")]
 mod shared;
 
+#[cfg(feature = "simulate")]
+pub mod simulate;
+
 mod time;
 
 pub use answer::Answer;

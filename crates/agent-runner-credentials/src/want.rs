@@ -34,6 +34,9 @@ pub struct Want {
     pub model: Option<String>,
     /// About how many input tokens will count, those from a cache left out.
     pub input_tokens: u64,
+    /// About how many input tokens more will count on any key but the session's own, which has
+    /// them in its cache.
+    pub cached_tokens: u64,
     /// About how many output tokens will come; 0 leaves it to what others came to.
     pub output_tokens: u64,
     /// Stays on one key, for its prompt cache, as long as that serves it.
@@ -89,6 +92,11 @@ impl Want {
     /// Sets about how many tokens will count.
     pub fn tokens(self, input: u64, output: u64) -> Self {
         Self { input_tokens: input, output_tokens: output, ..self }
+    }
+
+    /// Sets about how many input tokens the session's own key has in its cache.
+    pub fn cached(self, tokens: u64) -> Self {
+        Self { cached_tokens: tokens, ..self }
     }
 
     /// Sets the session by its name.

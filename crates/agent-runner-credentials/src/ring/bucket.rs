@@ -6,9 +6,13 @@ use crate::limits::Limit;
 /// side is seen in its headers.
 const MARGIN: f64 = 0.02;
 /// How long something can be on its way, in seconds.
-const TRANSIT: f64 = 0.5;
-/// Over how many seconds the use by others is averaged.
-const MEMORY: f64 = 10.0;
+const TRANSIT: f64 = 0.15;
+/// What of a difference between the shadow and the server is taken for a lasting use by others.
+const BELIEF: f64 = 0.5;
+/// After how many seconds a use by others that does not show any more is nearly forgotten.
+const MEMORY: f64 = 200.0;
+/// The least time between two looks that tells of a rate, in seconds.
+const GLANCE: f64 = 0.5;
 
 /// A token bucket as the server is believed to have it. Times are in seconds.
 #[derive(Debug, Clone)]
@@ -24,8 +28,22 @@ pub(super) struct Bucket {
     drain: f64,
     /// Of what was taken, the part that the server may not have counted yet.
     pending: f64,
+    /// All that was ever given back.
+    returned: f64,
+    /// All that was ever learned from headers, and when the last time was.
+    corrected: f64,
+    corrected_at: f64,
     /// For limits that start anew at once: when, and how long each lasts.
     window: Option<(f64, f64)>,
+}
+
+/// What a server had at some time, at least and at most.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    low: f64,
+    high: f64,
+    returned: f64,
+    corrected: f64,
 }
 
 impl Bucket {
@@ -41,6 +59,9 @@ impl Bucket {
             at: now,
             drain: 0.0,
             pending: 0.0,
+            returned: 0.0,
+            corrected: 0.0,
+            corrected_at: now,
             window,
         };
         bucket.learn_capacity(limit);
@@ -73,10 +94,23 @@ impl Bucket {
         }
     }
 
-    pub(super) fn take(&mut self, cost: f64, now: f64) {
+    /// Takes what a call is expected to cost, and returns the bounds of what the server then has.
+    pub(super) fn take(&mut self, cost: f64, now: f64) -> Bounds {
         self.advance(now);
         self.level -= cost;
         self.pending += cost;
+        self.bounds()
+    }
+
+    /// What the server has, if it has counted all that was taken, and if it has counted nothing of
+    /// what is under way.
+    const fn bounds(&self) -> Bounds {
+        Bounds {
+            low: self.level,
+            high: self.level + self.pending,
+            returned: self.returned,
+            corrected: self.corrected,
+        }
     }
 
     /// Ends what was taken: the server has counted `actual` by now.
@@ -84,25 +118,47 @@ impl Bucket {
         self.advance(now);
         self.level = (self.level + taken - actual).min(self.capacity);
         self.pending = (self.pending - taken).max(0.0);
+        self.returned += (taken - actual).max(0.0);
     }
 
-    /// Follows what the server says. `then` was the level when the request was sent, and
-    /// took. The server has looked at some time between then and now; what lies outside of both is
-    /// news. `late` limits count what was taken only as it comes.
-    pub(super) fn follow(&mut self, limit: &Limit, then: f64, late: bool, now: f64) {
+    /// Follows what the server says. It has looked at some time between then, when the request was
+    /// sent, and now; what lies outside of both is news. `late` limits count what was taken only as
+    /// it comes. What was sent before the limit was known tells nothing more of it. What a
+    /// request wanted that was `refused` was not taken.
+    pub(super) fn follow(
+        &mut self,
+        limit: &Limit,
+        then: Option<Bounds>,
+        refused: Option<f64>,
+        late: bool,
+        now: f64,
+    ) {
         self.advance(now);
         self.learn_rate(limit, now);
-        let pending = if late { self.pending } else { 0.0 };
-        let low = then.min(self.level) - limit.grain;
-        let high = then.max(self.level) + pending + self.rate * TRANSIT + limit.grain;
-        let stolen = (low - limit.remaining).max(0.0);
-        if stolen > 0.0 {
-            self.level -= stolen;
-            self.drain += stolen / MEMORY;
-        } else if limit.remaining > high {
-            self.level += limit.remaining - high;
-        }
         self.learn_capacity(limit);
+        let Some(then) = then else { return };
+        let here = self.bounds();
+        // What others' answers have told since then is not told again.
+        let known = self.corrected - then.corrected;
+        // What was given back since then was perhaps never taken in the server's eyes.
+        let returned = self.returned - then.returned;
+        let low = here.low.min(then.low + known) + refused.unwrap_or(-limit.grain);
+        let most = |bounds: &Bounds| if late { bounds.high } else { bounds.low };
+        let high = most(&here).max(most(&then) + known + returned);
+        let high = high + self.rate * TRANSIT + limit.grain;
+        let news = (limit.remaining - low).min(0.0) + (limit.remaining - high).max(0.0);
+        if news != 0.0 {
+            self.correct(news, now);
+        }
+    }
+
+    /// The server has less or more than was thought: what made the difference may go on.
+    fn correct(&mut self, news: f64, now: f64) {
+        let lasted = (now - self.corrected_at).max(GLANCE);
+        self.level += news;
+        self.corrected += news;
+        self.corrected_at = now;
+        self.drain = (self.drain - news / lasted * BELIEF).clamp(0.0, self.rate);
     }
 
     /// Takes over what another knows, when both turn out to be the same limit.

@@ -95,6 +95,13 @@ impl Places {
         first.unwrap_or_default()
     }
 
+    /// How many input tokens would count on this key.
+    pub(super) fn input_of(&self, key: usize, want: &Want) -> u64 {
+        let home = want.session.and_then(|session| self.sessions.key_of(session));
+        let cached = if home == Some(key) { 0 } else { want.cached_tokens };
+        want.input_tokens.saturating_add(cached)
+    }
+
     /// How much room a key would leave, or why it is not to be had.
     pub(super) fn chance(
         &self,
@@ -138,7 +145,7 @@ impl Places {
         if held.get(lane.group).is_some_and(|held| *held) {
             return Err(Blocked { at: Some(Moment::MAX), reason: None, is_busy: true });
         }
-        let cost = group.cost(want.input_tokens, want.output_tokens);
+        let cost = group.cost(self.input_of(key, want), want.output_tokens);
         group.room(&cost, now).map_err(|at| Blocked {
             at: Some(at),
             reason: None,

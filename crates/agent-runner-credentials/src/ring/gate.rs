@@ -6,7 +6,7 @@ use super::clock::Moment;
 
 /// So many refusals in a row shut the gate, or as many as were under way.
 const IN_A_ROW: u32 = 5;
-const FIRST: Duration = Duration::from_millis(400);
+const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 /// A service that names a time is not asked before; but never is it left alone for longer.
 const LONGEST_NAMED: Duration = Duration::from_secs(120);
@@ -100,7 +100,7 @@ impl Gate {
         self.usual = Some(self.usual.map_or(took, |usual| (usual * 7 + took) / 8));
         self.refusals += 1;
         let pause = match &self.shut {
-            Some(shut) => (shut.pause + shut.pause / 4).min(LONGEST),
+            Some(shut) => (shut.pause + shut.pause / 8).min(LONGEST),
             None if self.refusals >= self.under_way.clamp(1, IN_A_ROW) => FIRST,
             None => return,
         };
@@ -118,6 +118,6 @@ impl Gate {
     /// How long a probe goes without a refusal until it counts as let in.
     fn acceptance(&self) -> Duration {
         let usual = self.usual.unwrap_or(Duration::from_millis(300));
-        (usual * 3).clamp(Duration::from_millis(50), Duration::from_secs(20))
+        (usual * 2).clamp(Duration::from_millis(50), Duration::from_secs(20))
     }
 }

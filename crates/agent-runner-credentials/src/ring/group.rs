@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    bucket::Bucket,
+    bucket::{Bounds, Bucket},
     clock::Moment,
+    pace::Pace,
     standing::{Standing, Term},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// How many calls a group of which nothing is known yet gets at once.
-const UNKNOWN: u32 = 4;
+const UNKNOWN: u32 = 8;
 /// After so many refusals in a row that named no time it is no matter of seconds.
 const PATIENCE: u32 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ pub(super) struct Group {
     pub(super) model: usize,
     pub(super) standing: Standing,
     buckets: [Option<Bucket>; DIMENSIONS],
+    /// What is done while there is no bucket.
+    pace: Pace,
     /// What the calls that are under way were expected to take.
     under_way: Cost,
     pub(super) calls: u32,
@@ -42,8 +45,8 @@ pub(super) struct Group {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Taken {
     pub(super) cost: Cost,
-    /// The levels after it was taken.
-    levels: Cost,
+    /// What the server had after it was taken, where the limit was known.
+    bounds: [Option<Bounds>; DIMENSIONS],
 }
 
 impl Group {
@@ -71,6 +74,9 @@ impl Group {
                 wait = wait.max(bucket.wait(*cost, seconds));
             }
         }
+        if !self.has_buckets() {
+            wait = self.pace.wait(self.calls, seconds).ok_or(Moment::MAX)?;
+        }
         if wait > 0.0 { Err(later(now, wait)) } else { Ok(room) }
     }
 
@@ -81,25 +87,28 @@ impl Group {
             return Taken::default();
         }
         self.calls += 1;
-        let mut levels = Cost::default();
+        self.pace.take(now.as_secs_f64());
+        let mut bounds = [None; DIMENSIONS];
         for (index, cost) in cost.iter().enumerate() {
             self.under_way[index] += cost;
             if let Some(bucket) = &mut self.buckets[index] {
-                bucket.take(*cost, now.as_secs_f64());
-                levels[index] = bucket.level(now.as_secs_f64());
+                bounds[index] = Some(bucket.take(*cost, now.as_secs_f64()));
             }
         }
-        Taken { cost, levels }
+        Taken { cost, bounds }
     }
 
     /// Follows the limits that an answer tells of.
-    pub(super) fn follow(&mut self, taken: &Taken, limits: &Limits, now: Moment) {
+    pub(super) fn follow(&mut self, taken: &Taken, limits: &Limits, is_refused: bool, now: Moment) {
         let seconds = now.as_secs_f64();
         for (index, limit) in limits.each.iter().enumerate() {
             let Some(limit) = limit else { continue };
             let late = index != Dimension::Requests as usize && index != Dimension::Input as usize;
             match &mut self.buckets[index] {
-                Some(bucket) => bucket.follow(limit, taken.levels[index], late, seconds),
+                Some(bucket) => {
+                    let refused = is_refused.then_some(taken.cost[index]);
+                    bucket.follow(limit, taken.bounds[index], refused, late, seconds);
+                }
                 none => {
                     let under_way = self.under_way[index] - taken.cost[index];
                     *none = Some(Bucket::new(limit, seconds, under_way.max(0.0)));
@@ -133,8 +142,28 @@ impl Group {
         }
     }
 
+    /// Notes a call that went well.
+    pub(super) fn succeed(&mut self, epoch: u64, now: Moment) {
+        self.standing.succeed(epoch, now);
+        self.pace.succeed();
+    }
+
+    /// Notes a refusal for a rate. Only the first of those that were under way slows the pace.
+    pub(super) fn limited(&mut self, epoch: u64, now: Moment, rejection: Rejection) {
+        let is_current = epoch == self.standing.epoch();
+        self.standing.reject(epoch, now, self.term(rejection), rejection);
+        if is_current {
+            let again_at = self.standing.ready_at(now).unwrap_or(now);
+            self.pace.refused(self.calls, now.as_secs_f64(), again_at.as_secs_f64());
+        }
+    }
+
+    fn has_buckets(&self) -> bool {
+        self.buckets.iter().any(Option::is_some)
+    }
+
     /// How long a refusal for a rate counts.
-    pub(super) fn term(&self, rejection: Rejection) -> Term {
+    fn term(&self, rejection: Rejection) -> Term {
         match rejection.retry_after() {
             Some(wait) if !wait.is_zero() => Term::Rest(wait),
             _ if self.standing.refusals() >= PATIENCE => {
@@ -151,6 +180,9 @@ impl Group {
         self.is_used |= other.is_used;
         self.is_known |= other.is_known;
         self.output = self.output.max(other.output);
+        if !other.has_buckets() && !self.has_buckets() {
+            self.pace = other.pace;
+        }
         for (index, theirs) in other.buckets.into_iter().enumerate() {
             self.under_way[index] += other.under_way[index];
             match (&mut self.buckets[index], theirs) {

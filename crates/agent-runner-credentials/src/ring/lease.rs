@@ -13,6 +13,13 @@ use crate::{Credential, Kind, Rejection};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub(super) usize);
 
+impl KeyId {
+    /// Its place in the order in which the keys were given, from 0.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A key, lent for one request or one run of an agent.
 ///
 /// It goes back with [`settle`](super::KeyRing::settle). One that is dropped was not used: its ring
@@ -64,13 +71,13 @@ impl Returned {
 
 impl Lease {
     pub(super) fn new(
-        open: Open,
+        open: &Open,
         credential: &Arc<Credential>,
         model: Option<&Arc<str>>,
         returned: &Returned,
     ) -> Self {
         let (credential, model) = (Arc::clone(credential), model.cloned());
-        Self { open, credential, model, returned: Some(returned.clone()) }
+        Self { open: *open, credential, model, returned: Some(returned.clone()) }
     }
 
     /// The key and what belongs to it.

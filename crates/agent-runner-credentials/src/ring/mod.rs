@@ -7,6 +7,7 @@ mod gate;
 mod group;
 mod lease;
 mod outcome;
+mod pace;
 mod places;
 mod queue;
 mod sessions;
@@ -146,7 +147,7 @@ impl KeyRing {
     /// Takes a lease back, learns from how its use ended, and says what that means for keys.
     pub fn settle(&mut self, lease: Lease, now: SystemTime, end: End<'_>) -> Option<Rejection> {
         let moment = self.follow(now);
-        self.end(lease.close(), moment, now, end)
+        self.end(&lease.close(), moment, now, end)
     }
 
     /// When a key is ready for this: `now` if one is, `None` if all are out.
@@ -190,7 +191,7 @@ impl KeyRing {
     fn follow(&mut self, now: SystemTime) -> Moment {
         let moment = self.clock.follow(now);
         for open in self.returned.take() {
-            self.end(open, moment, now, End::Unsent);
+            self.end(&open, moment, now, End::Unsent);
         }
         moment
     }
@@ -200,7 +201,7 @@ impl KeyRing {
         let (model, taken, epochs) = self.places.take(key, want, model, self.leases, now);
         let open = Open { key, model, kind: want.kind, sent: now, taken, epochs, is_told: false };
         let name = self.places.model_name(model);
-        Lease::new(open, &self.places.slots[key].credential, name, &self.returned)
+        Lease::new(&open, &self.places.slots[key].credential, name, &self.returned)
     }
 
     fn none_ready(&self, now: SystemTime, want: &Want) -> NoneReady {

@@ -12,24 +12,24 @@ impl KeyRing {
     /// Ends a lease.
     pub(super) fn end(
         &mut self,
-        open: Open,
+        open: &Open,
         moment: Moment,
         now: SystemTime,
         end: End<'_>,
     ) -> Option<Rejection> {
         let (rejection, spent) = match end {
             End::Answer(answer, usage) => {
-                let rejection = self.hear(&open, moment, now, answer);
+                let rejection = self.hear(open, moment, now, answer);
                 let refused = rejection.is_some() || !answer.is_success();
                 let spent = usage.map_or(Spent::AsExpected, Spent::Usage);
                 (rejection, if refused && usage.is_none() { Spent::Nothing } else { spent })
             }
             End::Success(usage) => {
-                self.succeed(&open, moment);
+                self.succeed(open, moment);
                 (None, usage.map_or(Spent::AsExpected, Spent::Usage))
             }
             End::Rejected(rejection) => {
-                self.reject(&open, moment, now, rejection);
+                self.reject(open, moment, now, rejection);
                 (Some(rejection), Spent::Nothing)
             }
             End::Lost => (None, Spent::AsExpected),
@@ -65,8 +65,9 @@ impl KeyRing {
         }
         let rejection = classify(answer, now).rejection();
         let lane = self.places.slots[open.key].lanes[open.model];
+        let is_refused = matches!(rejection, Some(Rejection::RateLimited { .. }));
         if open.kind == Kind::Call {
-            self.places.groups[lane.group].follow(&open.taken, &limits, moment);
+            self.places.groups[lane.group].follow(&open.taken, &limits, is_refused, moment);
         }
         match rejection {
             Some(rejection) => self.reject(open, moment, now, rejection),
@@ -83,7 +84,7 @@ impl KeyRing {
         slot.succeed(open.model, (open.epochs.key, open.epochs.denied), moment);
         let lane = slot.lanes[open.model];
         self.places.accounts[slot.account].standing.succeed(open.epochs.account, moment);
-        self.places.groups[lane.group].standing.succeed(open.epochs.group, moment);
+        self.places.groups[lane.group].succeed(open.epochs.group, moment);
         self.places.gates[lane.gate].answered(open.epochs.gate);
     }
 
@@ -99,7 +100,7 @@ impl KeyRing {
         }
         gate.answered(epochs.gate);
         let term = match rejection {
-            Rejection::RateLimited { .. } => group.term(rejection),
+            Rejection::RateLimited { .. } => return group.limited(epochs.group, moment, rejection),
             Rejection::QuotaExhausted { resets_in: Some(wait), .. } => Term::Spent(wait),
             Rejection::QuotaExhausted { resets_in: None, .. } => {
                 Term::Spent(rest_of_day(&slot.credential.provider, now))

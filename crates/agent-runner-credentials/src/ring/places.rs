@@ -106,6 +106,7 @@ impl Places {
         number: u64,
         now: Moment,
     ) -> (usize, Taken, Epochs) {
+        let input = self.input_of(key, want);
         let slot = &mut self.slots[key];
         let model = slot.model(model);
         let lane = slot.lanes[model];
@@ -113,7 +114,7 @@ impl Places {
         slot.counts.lent += 1;
         slot.processes += u32::from(want.kind == Kind::Process);
         let (group, gate) = (&mut self.groups[lane.group], &mut self.gates[lane.gate]);
-        let cost = group.cost(want.input_tokens, want.output_tokens);
+        let cost = group.cost(input, want.output_tokens);
         let taken = group.take(want.kind, cost, now);
         gate.enter(now);
         let epochs = Epochs {

@@ -5,4 +5,6 @@ mod command;
 mod file;
 mod secrets;
 mod seed;
+#[cfg(feature = "simulate")]
+mod simulated;
 mod variables;
