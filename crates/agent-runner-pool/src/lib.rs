@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adaptive;
 mod attempt;
 mod board;
 mod builder;
@@ -19,6 +20,7 @@ mod source;
 mod waits;
 mod worker;
 
+pub use adaptive::{AdaptiveLimit, AdaptivePolicy};
 pub use board::{Counts, Snapshot};
 pub use builder::{BuildError, PoolBuilder};
 pub use context::{Cancelled, Context};
