@@ -1,6 +1,7 @@
 //! The program from outside.
 #![cfg(unix)]
 
+mod admission;
 mod agent_input;
 mod bad_input;
 mod bad_input_store;

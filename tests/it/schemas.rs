@@ -165,6 +165,7 @@ fn every_kind_of_event() {
     see(keys_rest());
     see(workers_are_given_up());
     see(claim_is_lost());
+    see(starts_are_held());
     let known: BTreeSet<_> = schema.text["$defs"]
         .as_object()
         .expect("definitions")
@@ -212,6 +213,16 @@ fn workers_are_given_up() -> Vec<Value> {
     let sandbox = sandbox();
     sandbox.write_tasks(40);
     sandbox.run_fake(["tasks.txt", "-j", "1"], "crash").exits(5).json_lines()
+}
+
+fn starts_are_held() -> Vec<Value> {
+    let sandbox = sandbox();
+    sandbox.write("tasks.txt", "one\ntwo\n");
+    let flags = ["tasks.txt", "-j", "2", "--adaptive", "--min-free-memory", "1000T"];
+    let run = sandbox.call_fake(flags, "gate").start();
+    run.event_named("starts_held");
+    sandbox.write("open", "");
+    run.wait().exits(0).json_lines()
 }
 
 /// Somebody takes the claim away while the agent works.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-use crate::units::{FailureLimit, parse_duration};
+use crate::units::{FailureLimit, parse_duration, parse_load, parse_pause, parse_size};
 
 /// Work through a backlog of coding-agent tasks with many agents at once, unattended.
 #[derive(Debug, Parser)]
@@ -197,6 +197,20 @@ pub struct Run {
     /// How long agents may go on after the first Ctrl-C, and then after SIGTERM [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub grace: Option<Duration>,
+    /// Let fewer agents work at once while a provider asks to slow down, and more again when it does
+    /// not: from 4 on, never more than `--jobs`
+    #[arg(long, help_heading = "Starting agents")]
+    pub adaptive: bool,
+    /// How long to wait between starts that raise the number of agents at work [default: 0, or what
+    /// the profile says]
+    #[arg(long, value_name = "TIME", value_parser = parse_pause, help_heading = "Starting agents")]
+    pub stagger: Option<Duration>,
+    /// Start no agent beside others while the machine's load (of the last minute) is higher
+    #[arg(long, value_name = "N", value_parser = parse_load, help_heading = "Starting agents")]
+    pub max_load: Option<f64>,
+    /// Start no agent beside others while less memory is free, such as `2G`
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Starting agents")]
+    pub min_free_memory: Option<u64>,
     /// How often a task may fail before it is given up [default: 3]. Crashes of agents and runs are
     /// not counted, but after five of them it is given up too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]

@@ -13,7 +13,7 @@ use crate::{
     cli::{Orphans, Retries},
     error::{Error, OrExit, Result},
     profile::Profile,
-    units::parse_duration,
+    units::{parse_duration, parse_load, parse_pause, parse_size},
 };
 
 /// The file's name.
@@ -30,6 +30,17 @@ pub struct Config {
     /// How many agents work at once.
     #[serde(deserialize_with = "number::<1024, _>")]
     pub jobs: Option<u32>,
+    /// Whether fewer agents work at once when a provider asks to slow down.
+    pub adaptive: bool,
+    /// How long after one start another agent may be started beside it.
+    #[serde(deserialize_with = "pause")]
+    pub stagger: Option<Duration>,
+    /// No agent is started beside others while the load is higher.
+    #[serde(deserialize_with = "load")]
+    pub max_load: Option<f64>,
+    /// No agent is started beside others while less memory is free, in bytes.
+    #[serde(deserialize_with = "size")]
+    pub min_free_memory: Option<u64>,
     /// The agent: a program and its arguments.
     pub command: Vec<String>,
     /// A shell command that must succeed before a task counts as done.
@@ -61,10 +72,14 @@ pub struct Config {
     pub keys: Option<PathBuf>,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 19] = [
     "store",
     "backlog",
     "jobs",
+    "adaptive",
+    "stagger",
+    "max_load",
+    "min_free_memory",
     "command",
     "verify",
     "timeout",
@@ -137,20 +152,41 @@ fn number<'de, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<Option<u
 }
 
 /// A time as a text or in seconds.
-pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    written(from, parse_duration)
+}
+
+/// A time that may be none.
+pub fn pause<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    written(from, parse_pause)
+}
+
+fn load<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    written(from, parse_load)
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    written(from, parse_size)
+}
+
+/// What a person writes as a number or as a text, read as on the command line.
+fn written<'de, T, D: Deserializer<'de>>(
+    from: D,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
-        Seconds(i64),
+        Whole(i64),
         Fraction(f64),
         Text(String),
     }
-    let text = match Written::deserialize(deserializer)? {
-        Written::Seconds(seconds) => seconds.to_string(),
-        Written::Fraction(seconds) => seconds.to_string(),
+    let text = match Written::deserialize(from)? {
+        Written::Whole(number) => number.to_string(),
+        Written::Fraction(number) => number.to_string(),
         Written::Text(text) => text,
     };
-    parse_duration(&text).map(Some).map_err(D::Error::custom)
+    parse(&text).map(Some).map_err(D::Error::custom)
 }
 
 #[cfg(test)]
@@ -167,7 +203,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `keys`",
             Some("did you mean `timeout`?"),
         );
         check(

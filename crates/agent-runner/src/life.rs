@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use agent_runner_lock::{LockDir, LockState};
+use agent_runner_lock::{LockDir, LockInfo, LockState, LockStatus};
 use agent_runner_task_store::{RunningTask, TaskId, TaskStore};
 use serde::Serialize;
 
@@ -18,6 +18,17 @@ pub enum Life {
     Orphaned,
     /// Its run and its agent are gone; the next run takes it back.
     Lost,
+}
+
+/// A run at work on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LivingRun {
+    /// Its name.
+    pub run: String,
+    /// Its process.
+    pub pid: u32,
+    /// Why it starts no more agents now, if so.
+    pub held: Option<String>,
 }
 
 /// Looks at the locks, which the kernel frees when their holders die.
@@ -56,6 +67,17 @@ impl Lives {
             Ok(lock) if lock.is_held() => Life::Working,
             _ => Life::Lost,
         }
+    }
+
+    /// The runs that go on here.
+    pub fn runs(&self) -> Vec<LivingRun> {
+        let listed = self.locks.as_ref().and_then(|(_, runs)| runs.list().ok()).unwrap_or_default();
+        let held = listed.into_iter().filter(LockStatus::is_held);
+        held.filter_map(|lock| {
+            let LockInfo { pid, note, .. } = lock.info?;
+            Some(LivingRun { run: lock.key, pid, held: note.filter(|note| !note.is_empty()) })
+        })
+        .collect()
     }
 
     /// The running tasks that nobody looks after.

@@ -19,6 +19,46 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     parsed.filter(|d| !d.is_zero()).ok_or_else(help)
 }
 
+/// As [`parse_duration`], and `0` too.
+pub fn parse_pause(text: &str) -> Result<Duration, String> {
+    match text.trim() {
+        "0" | "0s" | "0ms" => Ok(Duration::ZERO),
+        text => parse_duration(text),
+    }
+}
+
+/// Reads how high a load may be: `8`, `1.5`.
+pub fn parse_load(text: &str) -> Result<f64, String> {
+    let load = text.trim().parse().ok().filter(|load: &f64| load.is_finite() && *load > 0.0);
+    load.ok_or_else(|| format!("`{text}` is not a load: write it as `8` or `1.5`"))
+}
+
+const UNITS: [(&str, u32); 4] = [("K", 10), ("M", 20), ("G", 30), ("T", 40)];
+
+/// Reads how much memory: `512M`, `2G`, `1.5GiB`; a bare number is bytes.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let help = || format!("`{text}` is not an amount of memory: write it as `512M` or `2G`");
+    let upper = text.trim().to_uppercase();
+    let number = upper.strip_suffix("IB").or_else(|| upper.strip_suffix('B')).unwrap_or(&upper);
+    let unit = UNITS.iter().find_map(|(name, bits)| Some((number.strip_suffix(name)?, *bits)));
+    let (number, bits) = unit.unwrap_or((number, 0));
+    let number: f64 = number.trim_end().parse().map_err(|_| help())?;
+    let bytes = number * 2_f64.powi(bits.cast_signed());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was checked")]
+    if bytes >= 1.0 && bytes < 2_f64.powi(63) { Ok(bytes as u64) } else { Err(help()) }
+}
+
+/// Writes an amount of memory for people: `300 B`, `1.5 GiB`.
+#[expect(clippy::cast_precision_loss, reason = "for people, to a tenth")]
+pub fn show_size(bytes: u64) -> String {
+    match UNITS.iter().rev().find(|(_, bits)| bytes >> bits > 0) {
+        Some((name, bits)) => {
+            format!("{:.1} {name}iB", bytes as f64 / 2_f64.powi(bits.cast_signed()))
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
 /// Writes a duration for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`.
 pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -102,6 +142,27 @@ mod tests {
         }
         for text in ["", "soon", "-5s", "0", "5 parsecs"] {
             assert!(parse_duration(text).is_err(), "{text:?} is not a duration");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("512M", 512 << 20),
+            ("2G", 2 << 30),
+            ("1.5GiB", 3 << 29),
+            ("1 kb", 1024),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1G", "many", "G", "1e30", "NaN"] {
+            assert!(parse_size(text).is_err(), "{text:?} is not a size");
+        }
+        assert_eq!(show_size(3 << 29), "1.5 GiB");
+        assert_eq!(show_size(300), "300 B");
+        for text in ["0", "-1", "inf", "high"] {
+            assert!(parse_load(text).is_err(), "{text:?} is not a load");
         }
     }
 

@@ -8,7 +8,10 @@ use agent_runner_task_store::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{life::Life, units::show_time};
+use crate::{
+    life::{Life, LivingRun},
+    units::show_time,
+};
 
 /// A line of `list --json`.
 #[derive(Debug, Serialize)]
@@ -139,6 +142,8 @@ pub struct StatusView<'a> {
     pub total: u64,
     /// What runs now.
     pub running: Vec<RunningView<'a>>,
+    /// The runs that go on on this machine.
+    pub runs: Vec<LivingRun>,
 }
 
 /// A running task in `status --json`.

@@ -8,7 +8,7 @@ use crate::{
     exit_code::Exit,
     life::{Life, Lives},
     project::Project,
-    ui::{BOLD, Ui},
+    ui::{BOLD, Ui, printable},
     units::show_duration,
     views::{RunningView, StatusView},
 };
@@ -24,6 +24,7 @@ pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
             counts,
             total: counts.total(),
             running: running.iter().map(|task| RunningView::new(task, lives.look(task))).collect(),
+            runs: lives.runs(),
         };
         let json =
             serde_json::to_string(&view).map_err(|error| Error::new(Exit::Unexpected, error))?;
@@ -81,6 +82,17 @@ fn print(ui: &Ui, counts: Counts, running: &[RunningTask], lives: &Lives) -> Res
             remark(lives.look(task)),
         ))
         .map_err(unwritten)?;
+    }
+    for run in lives.runs() {
+        if let Some(held) = run.held {
+            let line = format_args!(
+                "  {} (pid {}) starts no more agents: {}",
+                run.run,
+                run.pid,
+                printable(&held)
+            );
+            ui.data(line).map_err(unwritten)?;
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use command::{Past, Recipe};
 
 use crate::{
-    config::duration,
+    config::{duration, pause},
     error::{Error, Result},
 };
 
@@ -41,6 +41,10 @@ pub struct Profile {
     /// How long it may be silent, unless the run or the task says.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Option<Duration>,
+    /// How long to wait between starts, unless the run says: a provider takes many that ask at once
+    /// for an attack.
+    #[serde(deserialize_with = "pause")]
+    pub stagger: Option<Duration>,
 }
 
 /// All profiles of a project.

@@ -110,6 +110,27 @@ pub enum Event {
         /// How long until the first is ready; `None` when only a person can mend it.
         ready_in_s: Option<f64>,
     },
+    /// No agent is started beside those at work, since the machine has too little left.
+    StartsHeld {
+        /// What is missing: `load` or `memory`.
+        reason: String,
+        /// The same for people, with figures.
+        message: String,
+        /// How many agents work on.
+        at_work: usize,
+    },
+    /// An agent may be started again.
+    StartsResumed {
+        /// How long none could be.
+        held_s: f64,
+    },
+    /// With `--adaptive`: fewer or more agents may work at once.
+    LimitChanged {
+        /// So many.
+        limit: usize,
+        /// `start`, `throttled`, or `no_limit_met` when it grew.
+        reason: String,
+    },
     /// A worker failed too often in a row, or is being mended.
     WorkerRecovered {
         /// The worker.

@@ -26,6 +26,7 @@ pub(super) struct Footer {
     measured: (u32, Duration),
     running: BTreeMap<u32, Row>,
     note: String,
+    hold: String,
 }
 
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl Footer {
             measured: (0, Duration::ZERO),
             running: BTreeMap::new(),
             note: String::new(),
+            hold: String::new(),
         }
     }
 
@@ -77,6 +79,13 @@ impl Footer {
                     Some(s) => format!("no key is ready for {s:.0}s"),
                     None => "no key is left".into(),
                 };
+            }
+            Event::StartsHeld { message, .. } => {
+                self.hold = format!("no more agents are started: {message}");
+            }
+            Event::StartsResumed { .. } => self.hold.clear(),
+            Event::LimitChanged { limit, .. } => {
+                self.jobs = u32::try_from(*limit).unwrap_or(u32::MAX);
             }
             Event::Stopping { reason, next } => self.note = format!("{reason}: {next}"),
             _ => {}
@@ -120,8 +129,8 @@ impl Footer {
         if self.running.len() > ROWS {
             let _ = write!(text, "\n     … and {} more", self.running.len() - ROWS);
         }
-        if !self.note.is_empty() {
-            let _ = write!(text, "\n  {}", self.note);
+        for note in [&self.hold, &self.note].into_iter().filter(|note| !note.is_empty()) {
+            let _ = write!(text, "\n  {note}");
         }
         text
     }

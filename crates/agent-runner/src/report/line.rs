@@ -27,7 +27,6 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
                 headline(title, 50)
             ))
         }
-        Event::TaskStarted { .. } => None,
         Event::TaskFinished { .. } => finished(event),
         Event::ClaimLost { task, attempt, .. } => Some(format!(
             "{WARNING}↯{WARNING:#} {task} attempt {attempt} ended after its claim was taken away: not recorded"
@@ -57,6 +56,18 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
             ),
             None => format!("{ERROR}⏸{ERROR:#} no key is left: see `agent-runner keys list`"),
         }),
+        Event::StartsHeld { message, at_work, .. } => Some(format!(
+            "{WARNING}⏸{WARNING:#} no more agents are started: {message}; {at_work} at work"
+        )),
+        Event::StartsResumed { held_s } if verbose => {
+            Some(format!("{DIM}▶ agents are started again after {}{DIM:#}", seconds(*held_s)))
+        }
+        Event::TaskStarted { .. } | Event::StartsResumed { .. } => None,
+        Event::LimitChanged { limit, reason } => Some(format!(
+            "{DIM}⇅ {} at once from now on: {}{DIM:#}",
+            count(*limit as u64, "agent"),
+            reason.replace('_', " "),
+        )),
         Event::WorkerRecovered { worker, recoveries, reason } => Some(format!(
             "{WARNING}☠{WARNING:#} w{worker} {} → recovered ({recoveries} so far)",
             headline(reason, 70)

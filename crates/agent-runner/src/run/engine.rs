@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    admission::Admission,
     allowance::Allowance,
     attempt::{Attempts, Ended},
     claims::Claims,
@@ -68,7 +69,7 @@ pub struct Engine {
     me: Worker,
     checklists: Vec<Checklist>,
     /// Held as long as this run lives: a run whose lock is free is gone.
-    alive: TaskLock,
+    alive: Arc<TaskLock>,
 }
 
 impl Engine {
@@ -101,7 +102,7 @@ impl Engine {
             shutdown: Shutdown::new(),
             me,
             checklists: Vec::new(),
-            alive,
+            alive: Arc::new(alive),
         })
     }
 
@@ -149,10 +150,12 @@ impl Engine {
             std::mem::forget(self.alive);
             return summary;
         }
-        // Nobody is to look for this run any more.
-        self.alive
-            .release()
-            .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
+        // Nobody is to look for this run any more. Whoever else has it is about to let go of it.
+        if let Some(alive) = Arc::into_inner(self.alive) {
+            alive
+                .release()
+                .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
+        }
         clean(&self.locks, &self.runs);
         summary
     }
@@ -177,7 +180,7 @@ impl Engine {
         let queue = self.queue(claims, tally, done);
         let attempts = self.attempts();
         let pool = Pool::builder()
-            .workers(self.settings.jobs as usize)
+            .workers(self.settings.admission.jobs as usize)
             .waits(move || backoff.delays())
             .grace(ABORT_AFTER)
             .build()
@@ -227,6 +230,11 @@ impl Engine {
             orphans: self.settings.orphans,
             wait_for_keys: self.settings.wait_for_keys,
             allowance: Allowance::new(self.settings.limit),
+            admission: Admission::new(
+                self.settings.admission,
+                self.reporter(),
+                Arc::clone(&self.alive),
+            ),
             turn: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
         }
@@ -255,7 +263,7 @@ impl Engine {
         self.reporter.tell(&Event::RunStarted {
             run: self.me.run.clone(),
             store: self.project.store_url(),
-            jobs: self.settings.jobs,
+            jobs: self.settings.admission.jobs,
             keys: self.supply.len(),
             counts,
         });

@@ -1,5 +1,6 @@
 //! `run`: from a command line to a backlog that is done.
 
+mod admission;
 mod agent_result;
 mod allowance;
 mod attempt;

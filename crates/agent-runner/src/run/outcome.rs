@@ -103,6 +103,20 @@ impl Outcome {
         }
     }
 
+    /// Whether its agent worked to an end of its own, without a word about limits.
+    pub const fn met_no_limit(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded
+                | Self::TaskFailed
+                | Self::VerifyFailed
+                | Self::ContextOverflow
+                | Self::Refused
+                | Self::MaxTurns
+                | Self::Budget
+        )
+    }
+
     /// What an agent's own words came to.
     pub const fn of_signals(outcome: agent_runner_signals::Outcome) -> Self {
         use agent_runner_signals::Outcome as Said;

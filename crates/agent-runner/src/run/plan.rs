@@ -38,7 +38,7 @@ pub(super) async fn show(
     ui.say(format_args!(
         "{BOLD}{} tasks to do{BOLD:#}, {} at once, in {}",
         counts.open(),
-        settings.jobs,
+        settings.admission.jobs,
         project.root.display()
     ));
     tell_limits(ui, settings);

@@ -15,6 +15,7 @@ use agent_runner_task_store::{
 use tokio::sync::{Mutex as Turn, Notify, mpsc};
 
 use super::{
+    admission::{Admission, Place},
     allowance::Allowance,
     attempt::Ended,
     claims::{Claims, Held},
@@ -51,6 +52,7 @@ pub(super) struct TaskQueue {
     pub(super) orphans: Orphans,
     pub(super) wait_for_keys: bool,
     pub(super) allowance: Allowance,
+    pub(super) admission: Arc<Admission>,
     /// One worker at a time looks for work; the others wait for their turn.
     pub(super) turn: Turn<()>,
     /// Rung when an attempt of this run ended, since that may make others claimable.
@@ -63,6 +65,7 @@ pub(super) struct Job {
     pub(super) claim: Claim,
     pub(super) held: Held,
     locks: Mutex<Option<Locks>>,
+    place: Mutex<Option<Place>>,
 }
 
 impl Job {
@@ -93,6 +96,19 @@ impl Job {
     fn locks(&self) -> MutexGuard<'_, Option<Locks>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Its agent is started in a place that was waited for.
+    fn starts(&self) {
+        self.place().as_ref().map(Place::starts);
+    }
+
+    fn leave(&self) -> Option<Place> {
+        self.place().take()
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Source<Ended, Ended> for TaskQueue {
@@ -113,10 +129,16 @@ impl Source<Ended, Ended> for TaskQueue {
             }
             // What this waits for is registered before the store is asked, so that no ring is missed.
             let changed = self.changed.notified();
-            let (counts, due) = (self.store.counts().await?, self.store.next_due().await?);
-            if let Some(assignment) = self.claim(worker).await? {
-                return Ok(Some(assignment));
+            let mut counts = self.store.counts().await?;
+            if counts.pending > 0 {
+                // A task that is claimed is started at once: what there is to wait for comes first.
+                let Some(place) = self.admission.admit(stop).await else { break };
+                counts = self.store.counts().await?;
+                if let Some(assignment) = self.claim(worker, place).await? {
+                    return Ok(Some(assignment));
+                }
             }
+            let due = self.store.next_due().await?;
             if counts.running == 0 && due.is_none() {
                 return Ok(None);
             }
@@ -139,6 +161,9 @@ impl Source<Ended, Ended> for TaskQueue {
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
         let job = assignment.job;
         let report = self.report(&job, end);
+        if let Some(ended) = ended_of(end) {
+            self.admission.learn(ended.outcome, ended.retry_after);
+        }
         let kept = job.check();
         // Where a failure may be the last that is allowed, it is counted before more is started.
         let counts_first = report.verdict != Verdict::Succeeded && self.tally.has_limit();
@@ -147,6 +172,7 @@ impl Source<Ended, Ended> for TaskQueue {
         let finished = self.finish(&job.claim.fence, &report, request.as_ref()).await;
         // The store knows the end before anybody else can take the lock.
         job.unlock();
+        let place = job.leave();
         self.claims.remove(&job.claim.fence);
         self.changed.notify_waiters();
         if request.is_some() && !matches!(&finished, Ok(Finished { next: Some(_), .. })) {
@@ -157,7 +183,7 @@ impl Source<Ended, Ended> for TaskQueue {
                 kept?;
                 self.tell(worker, &job, &report, &finished);
                 match finished.next {
-                    Some(claim) => self.take(worker, claim).await,
+                    Some(claim) => self.take(worker, claim, &mut { place }).await,
                     None => Ok(None),
                 }
             }
@@ -171,30 +197,39 @@ impl Source<Ended, Ended> for TaskQueue {
 }
 
 impl TaskQueue {
-    async fn claim(&self, worker: WorkerId) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+    async fn claim(
+        &self,
+        worker: WorkerId,
+        place: Place,
+    ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
+        let mut place = Some(place);
         while self.allowance.take() {
             let Some(claim) = self.store.claim(&self.request_of(worker)).await? else {
                 self.allowance.give_back();
                 break;
             };
-            if let Some(assignment) = self.take(worker, claim).await? {
+            if let Some(assignment) = self.take(worker, claim, &mut place).await? {
+                assignment.job.starts();
                 return Ok(Some(assignment));
             }
         }
         Ok(None)
     }
 
-    /// Takes the locks of a claimed task. A task of which one is held goes back for a while.
+    /// Takes the locks of a claimed task, and gives its agent the place. A task of which a lock is
+    /// held goes back for a while, and the place stays.
     async fn take(
         &self,
         worker: WorkerId,
         claim: Claim,
+        place: &mut Option<Place>,
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
         let refused = match Locks::take(&self.locks, &claim.task, self.orphans).await? {
             Ok(locks) => {
                 let held = self.claims.insert(claim.fence.clone());
                 let attempt = claim.fence.attempt;
-                let job = Job { claim, held, locks: Mutex::new(Some(locks)) };
+                let (locks, place) = (Mutex::new(Some(locks)), Mutex::new(place.take()));
+                let job = Job { claim, held, locks, place };
                 return Ok(Some(Assignment::new(Arc::new(job)).attempt(attempt)));
             }
             Err(refused) => refused,
@@ -247,7 +282,10 @@ impl TaskQueue {
     /// Whether the next task may be claimed together with the end of this one; if so, its part of
     /// the allowance is taken.
     fn takes_more(&self) -> bool {
-        !self.is_draining() && self.supply.ready() == Ready::Now && self.allowance.take()
+        !self.is_draining()
+            && self.supply.ready() == Ready::Now
+            && self.admission.may_go_on()
+            && self.allowance.take()
     }
 
     /// Waits for a credential. `false` means: look again.
@@ -278,14 +316,12 @@ impl TaskQueue {
     }
 
     fn report(&self, job: &Job, end: &End<Ended, Ended>) -> Report {
+        if let Some(ended) = ended_of(end) {
+            return self.report_of(job, ended);
+        }
         match end {
-            End::Finished(ended) => self.report_of(job, ended),
-            End::Released(ended) | End::Requeued(ended) => self.report_of(job, ended),
-            End::Failed(error) => match &**error {
-                JobError::Failed(ended) => self.report_of(job, ended),
-                other => Report::new(self.failed(job), Outcome::TaskFailed.as_str())
-                    .with_message(other.to_string()),
-            },
+            End::Failed(error) => Report::new(self.failed(job), Outcome::TaskFailed.as_str())
+                .with_message(error.to_string()),
             _ => Report::new(
                 Verdict::Released { retry_after: Duration::ZERO },
                 Outcome::Stopped.as_str(),
@@ -333,6 +369,19 @@ impl TaskQueue {
         if let Some(reason) = self.tally.too_many_failures() {
             self.shutdown.advance(Stage::Draining, Exit::Left, reason);
         }
+    }
+}
+
+/// What an attempt came to, if it was made to its end.
+fn ended_of(end: &End<Ended, Ended>) -> Option<&Ended> {
+    match end {
+        End::Finished(ended) => Some(ended),
+        End::Released(ended) | End::Requeued(ended) => Some(ended),
+        End::Failed(error) => match &**error {
+            JobError::Failed(ended) => Some(ended),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

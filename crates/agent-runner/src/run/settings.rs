@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use agent_runner_exec::find_program;
 use agent_runner_task_store::{Budget, CommandLine};
 
+use super::admission::{AdmissionRules, Floor};
 use crate::{
     cli::{self, Empty, Orphans, Retries},
     config::Config,
@@ -35,7 +36,7 @@ const BACKLOGS: [&str; 9] = [
 /// A run, decided.
 #[derive(Debug)]
 pub struct Settings {
-    pub(super) jobs: u32,
+    pub(super) admission: AdmissionRules,
     pub(super) tags: Vec<String>,
     pub(super) limit: Option<u64>,
     pub(super) recipe: Option<Recipe>,
@@ -60,11 +61,12 @@ impl Settings {
         let config = &project.config;
         let profiles = Profiles::new(&config.profiles);
         let retry_delay = args.retry_delay.or(config.retry_delay).unwrap_or(RETRY_DELAY);
+        let recipe = recipe(args, config, &profiles)?;
         Ok(Self {
-            jobs: args.jobs.or(config.jobs).unwrap_or(JOBS).clamp(1, 1024),
+            admission: admission(args, config, recipe.as_ref())?,
             tags: args.tags.clone(),
             limit: args.limit,
-            recipe: recipe(args, config, &profiles)?,
+            recipe,
             retries: args.retries.or(config.retries).unwrap_or_default(),
             profiles,
             verify: args.verify.clone().or_else(|| config.verify.clone()).map(CommandLine::Shell),
@@ -87,6 +89,21 @@ impl Settings {
             empty: args.empty,
         })
     }
+}
+
+/// What is minded before an agent is started.
+fn admission(args: &cli::Run, config: &Config, recipe: Option<&Recipe>) -> Result<AdmissionRules> {
+    let usual = recipe.and_then(|recipe| recipe.profile.stagger);
+    let floor = Floor {
+        load: args.max_load.or(config.max_load),
+        memory: args.min_free_memory.or(config.min_free_memory),
+    };
+    Ok(AdmissionRules {
+        jobs: args.jobs.or(config.jobs).unwrap_or(JOBS).clamp(1, 1024),
+        adaptive: args.adaptive || config.adaptive,
+        stagger: args.stagger.or(config.stagger).or(usual).unwrap_or_default(),
+        floor: floor.check()?,
+    })
 }
 
 /// The backlogs to add before the run: those named, else the configuration's, else, for an empty
