@@ -19,6 +19,8 @@ mod want;
 
 mod ring;
 
+mod state_file;
+
 #[cfg(feature = "tokio")]
 mod shared;
 
@@ -43,5 +45,6 @@ pub use ring::{
 pub use secrecy::{ExposeSecret, SecretString};
 #[cfg(feature = "tokio")]
 pub use shared::{Lent, SharedRing};
+pub use state_file::{StateFile, StateFileError, Synced};
 pub use time::{parse_http_date, parse_rfc3339};
 pub use want::{End, Kind, Session, Usage, Want};

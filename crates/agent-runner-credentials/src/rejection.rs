@@ -103,6 +103,18 @@ impl Rejection {
         }
     }
 
+    /// The rejection of a [word](Self::as_str), as far as it tells.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::RateLimited { retry_after: None },
+            Self::quota(None),
+            Self::Billing,
+            Self::Unauthorized,
+            Self::Forbidden,
+        ];
+        all.into_iter().find(|rejection| rejection.as_str() == word)
+    }
+
     /// Who shares the state that it leads to.
     pub const fn scope(self) -> Scope {
         match self {

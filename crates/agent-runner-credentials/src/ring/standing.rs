@@ -150,6 +150,28 @@ impl Standing {
         self.epoch = self.epoch.max(other.epoch) + 1;
     }
 
+    /// How far in the future it ends; for those that are equal, how lately it began.
+    pub(super) fn lasts_until(&self, now: Moment) -> (Moment, Option<Moment>) {
+        let end = self.state(now).ends().unwrap_or(Moment::MAX);
+        (end, self.since)
+    }
+
+    /// Whether somebody has reset it, and nothing happened since.
+    pub(super) const fn was_reset(&self) -> bool {
+        self.epoch > 0 && self.reset_epoch == self.epoch
+    }
+
+    /// Takes over a state from elsewhere. Returns whether it is another one.
+    pub(super) fn recall(&mut self, state: State, now: Moment, reason: Option<Rejection>) -> bool {
+        let changes = self.state(now) != state;
+        if changes && state == State::Ready {
+            self.reset(now);
+        } else if changes {
+            self.change(state, now, reason);
+        }
+        changes
+    }
+
     fn next_rest(&mut self, first: Duration, longest: Duration) -> Duration {
         let doublings = self.refusals.min(31);
         self.refusals = self.refusals.saturating_add(1);

@@ -7,4 +7,5 @@ mod secrets;
 mod seed;
 #[cfg(feature = "simulate")]
 mod simulated;
+mod state_file;
 mod variables;
