@@ -131,3 +131,28 @@ fn a_file_of_keys_is_used_and_its_mistakes_are_named() {
     let wrong = sandbox.run(["keys", "list"]).exits(3);
     assert!(!wrong.stderr.contains(GOOD), "an error shows no secret: {wrong}");
 }
+
+#[test]
+fn a_spent_key_is_known_to_the_next_run_until_it_is_reset() {
+    let sandbox = sandbox();
+    let keys = [SPENT, GOOD];
+    let output = call(&sandbox, &["-j", "1"], &keys).run().exits(0);
+    assert_eq!(rested(&output).len(), 1, "{output}");
+    let list = |args: &[&str]| {
+        let call = sandbox.call(["keys"].iter().chain(args).copied());
+        call.env("ANTHROPIC_API_KEY_1", SPENT).env("ANTHROPIC_API_KEY_2", GOOD).run()
+    };
+    let states = || {
+        let keys = list(&["list", "--json"]).exits(0).json_lines();
+        keys.iter().map(|key| key["state"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["spent", "ready"]);
+    let again = call(&sandbox, &["-j", "1", "--store", "sqlite:other.db"], &keys).run().exits(0);
+    assert!(rested(&again).is_empty(), "it was tried again: {again}");
+    assert_eq!(again.summary()["attempts"], 6, "{again}");
+
+    list(&["reset", "ANTHROPIC_API_KEY_7"]).exits(3).says("no credential is called");
+    list(&["reset", "ANTHROPIC_API_KEY_1"]).exits(0).says("1 credential can be used again");
+    assert_eq!(states(), ["ready", "ready"]);
+    assert_kept(&sandbox, &output, &keys);
+}

@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,8 @@ struct Entry {
     model: Option<String>,
     /// `spent`, `out` or `ready`, which is a reset.
     state: String,
-    since: String,
+    /// In milliseconds since 1970.
+    since_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<String>,
     #[serde(default)]
@@ -187,7 +188,7 @@ impl Entry {
             label: label.to_owned(),
             model: memory.model.clone(),
             state: state.to_owned(),
-            since: rfc3339(memory.since),
+            since_ms: milliseconds(memory.since),
             until,
             reason: memory.reason.clone(),
         }
@@ -200,7 +201,7 @@ impl Entry {
             "spent" => Kept::Spent(parse_rfc3339(self.until.as_deref()?)?),
             _ => return None,
         };
-        let since = parse_rfc3339(&self.since)?;
+        let since = UNIX_EPOCH.checked_add(Duration::from_millis(self.since_ms))?;
         Some(Memory { key, model: self.model.clone(), state, since, reason: self.reason.clone() })
     }
 
@@ -217,11 +218,15 @@ impl Entry {
 /// Puts an entry in the place of an older one about the same.
 fn merge(entries: &mut Vec<Entry>, new: Entry) {
     match entries.iter_mut().find(|entry| entry.model == new.model) {
-        // The text of a time in UTC sorts as the time does.
-        Some(old) if old.since < new.since => *old = new,
+        Some(old) if old.since_ms < new.since_ms => *old = new,
         Some(_) => (),
         None => entries.push(new),
     }
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Names a key without telling it.

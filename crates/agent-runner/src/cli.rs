@@ -133,7 +133,7 @@ pub enum Command {
     /// See, clean and break locks, or run a command under one
     #[command(subcommand)]
     Locks(Locks),
-    /// See the credentials
+    /// See the credentials, and use them again
     #[command(subcommand)]
     Keys(Keys),
     /// Say what the recorded output of an agent came to
@@ -501,8 +501,14 @@ pub struct LocksRun {
 /// `keys`.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// List the credentials that were found; never the secrets
+    /// List the credentials that were found, and how they stand; never the secrets
     List,
+    /// Say that credentials can be used again, such as after somebody has paid; running runs learn it
+    Reset {
+        /// Their labels, as `keys list` shows them; without any, all
+        #[arg(value_name = "LABEL")]
+        labels: Vec<String>,
+    },
 }
 
 /// `classify`.

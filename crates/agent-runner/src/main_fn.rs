@@ -69,7 +69,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<ExitCode> {
             return commands::run_locked(&ui, &project()?, &args).await;
         }
         Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args).await,
-        Some(Command::Keys(_)) => commands::keys(&ui, &project()?),
+        Some(Command::Keys(keys)) => commands::keys(&ui, &project()?, &keys),
         Some(Command::Classify(args)) => commands::classify(&ui, &project()?, &args),
         Some(Command::Completions(args)) => Ok(commands::completions(&args)),
         Some(Command::Man) => commands::man(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    key_state::RunKeys,
     life::{Life, LivingRun},
     units::show_time,
 };
@@ -144,6 +145,8 @@ pub struct StatusView<'a> {
     pub running: Vec<RunningView<'a>>,
     /// The runs that go on on this machine.
     pub runs: Vec<LivingRun>,
+    /// How the credentials of the runs on this machine stand.
+    pub keys: Vec<RunKeys>,
 }
 
 /// A running task in `status --json`.

@@ -1,6 +1,6 @@
 //! What a ring knows that is worth keeping: quotas that are spent, and keys that are out.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     KeyRing,
@@ -67,9 +67,7 @@ impl KeyRing {
             Some(group) => &self.places.groups[group].standing,
             None => &self.places.slots[memory.key].standing,
         };
-        let since = known.history().0.map(|since| self.clock.time(since, now));
-        // Times are kept in whole seconds.
-        if since.is_some_and(|since| since + Duration::from_secs(1) > memory.since) {
+        if self.since(known, now).is_some_and(|since| since >= memory.since) {
             return false;
         }
         let state = match memory.state {
@@ -81,18 +79,26 @@ impl KeyRing {
             },
         };
         self.queue.touch();
-        let reason = Rejection::of_word(&memory.reason);
+        let (began, reason) = (memory.since, Rejection::of_word(&memory.reason));
         match group {
             Some(group) => {
                 self.places.groups[group].is_used = true;
-                self.places.groups[group].standing.recall(state, moment, reason)
+                self.places.groups[group].standing.recall(state, moment, began, reason)
             }
             None if state == State::Ready => {
-                let own = self.places.slots[memory.key].standing.recall(state, moment, reason);
-                self.places.accounts[account].standing.recall(state, moment, reason) || own
+                let own =
+                    self.places.slots[memory.key].standing.recall(state, moment, began, reason);
+                self.places.accounts[account].standing.recall(state, moment, began, reason) || own
             }
-            None => self.places.slots[memory.key].standing.recall(state, moment, reason),
+            None => self.places.slots[memory.key].standing.recall(state, moment, began, reason),
         }
+    }
+
+    /// When a state began, in milliseconds, as they are kept.
+    fn since(&self, standing: &Standing, now: SystemTime) -> Option<SystemTime> {
+        let here = || Some(self.clock.time(standing.history().0?, now));
+        let since = standing.recalled().or_else(here)?.duration_since(UNIX_EPOCH).ok()?;
+        Some(UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).ok()?))
     }
 
     /// The state among these that lasts for longest, if it is worth keeping.
@@ -105,14 +111,14 @@ impl KeyRing {
     ) -> Option<Memory> {
         let moment = self.clock.at(now);
         let longest = standings.into_iter().max_by_key(|it| it.lasts_until(moment))?;
-        let (since, reason) = longest.history();
+        let (_, reason) = longest.history();
         let state = match longest.state(moment) {
             State::Out => Kept::Out,
             State::Spent(until) => Kept::Spent(self.clock.time(until, now)),
             State::Ready if longest.was_reset() => Kept::Reset,
             State::Ready | State::Resting(_) => return None,
         };
-        let since = self.clock.time(since?, now);
+        let since = self.since(longest, now)?;
         let reason = reason.map_or("", Rejection::as_str).to_owned();
         Some(Memory { key, model, state, since, reason })
     }

@@ -1,6 +1,6 @@
 //! How a key, an account or a limit group stands: the same four states for all of them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::clock::Moment;
 use crate::Rejection;
@@ -52,6 +52,8 @@ pub(super) enum Term {
 pub(super) struct Standing {
     state: State,
     since: Option<Moment>,
+    /// When it began, if another ring saw it.
+    recalled: Option<SystemTime>,
     reason: Option<Rejection>,
     /// Counts the changes of state; a lease has the one it was lent in.
     epoch: u64,
@@ -64,7 +66,15 @@ pub(super) struct Standing {
 impl Default for Standing {
     fn default() -> Self {
         let state = State::Ready;
-        Self { state, since: None, reason: None, epoch: 0, reset_epoch: 0, refusals: 0 }
+        Self {
+            state,
+            since: None,
+            recalled: None,
+            reason: None,
+            epoch: 0,
+            reset_epoch: 0,
+            refusals: 0,
+        }
     }
 }
 
@@ -80,6 +90,11 @@ impl Standing {
     /// Since when it has not been ready, and why.
     pub(super) const fn history(&self) -> (Option<Moment>, Option<Rejection>) {
         (self.since, self.reason)
+    }
+
+    /// When it began, if another ring saw it.
+    pub(super) const fn recalled(&self) -> Option<SystemTime> {
+        self.recalled
     }
 
     /// The state as it is at a moment: a rest that is over is over.
@@ -162,13 +177,20 @@ impl Standing {
     }
 
     /// Takes over a state from elsewhere. Returns whether it is another one.
-    pub(super) fn recall(&mut self, state: State, now: Moment, reason: Option<Rejection>) -> bool {
+    pub(super) fn recall(
+        &mut self,
+        state: State,
+        now: Moment,
+        began: SystemTime,
+        reason: Option<Rejection>,
+    ) -> bool {
         let changes = self.state(now) != state;
         if changes && state == State::Ready {
             self.reset(now);
         } else if changes {
             self.change(state, now, reason);
         }
+        self.recalled = Some(began);
         changes
     }
 
@@ -181,6 +203,7 @@ impl Standing {
     fn change(&mut self, state: State, now: Moment, reason: Option<Rejection>) {
         self.state = state;
         self.since = Some(now);
+        self.recalled = None;
         self.reason = reason;
         self.epoch += 1;
     }

@@ -58,7 +58,8 @@ fn a_restart_knows_what_is_spent_and_out_and_no_secret_is_written() {
 
     let mut after = ring();
     let later = now() + HOUR / 2;
-    assert!(file.sync(&mut after, later).unwrap().learned);
+    let synced = file.sync(&mut after, later).unwrap();
+    assert!(synced.learned && !synced.written, "who only learns has nothing to tell: {synced:?}");
     assert_eq!(states(&after, later), [KeyState::Spent, KeyState::Out, KeyState::Ready]);
     assert_eq!(states(&after, now() + 6 * HOUR)[0], KeyState::Ready, "its quota is there again");
     assert!(!file.sync(&mut after, later).unwrap().written, "nothing is new");

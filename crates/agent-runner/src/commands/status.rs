@@ -6,6 +6,7 @@ use super::unwritten;
 use crate::{
     error::{Error, Result},
     exit_code::Exit,
+    key_state,
     life::{Life, Lives},
     project::Project,
     ui::{BOLD, Ui, printable},
@@ -25,14 +26,39 @@ pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
             total: counts.total(),
             running: running.iter().map(|task| RunningView::new(task, lives.look(task))).collect(),
             runs: lives.runs(),
+            keys: key_state::of_runs(project),
         };
         let json =
             serde_json::to_string(&view).map_err(|error| Error::new(Exit::Unexpected, error))?;
         ui.data(json).map_err(unwritten)?;
     } else {
         print(ui, counts, &running, &lives)?;
+        print_keys(ui, project)?;
     }
     Ok(Exit::Success)
+}
+
+/// The credentials that cannot be used now.
+fn print_keys(ui: &Ui, project: &Project) -> Result<()> {
+    for run in key_state::of_runs(project) {
+        let text = |key: &serde_json::Value, field: &str| {
+            key[field].as_str().map(str::to_owned).unwrap_or_default()
+        };
+        let keys = run.ring["keys"].as_array().into_iter().flatten();
+        for key in keys.filter(|key| key["state"] != "ready") {
+            let until = key["until"].as_str().map(|until| format!(" until {until}"));
+            ui.data(format_args!(
+                "  key {} of {} is {}{}: {}",
+                text(key, "label"),
+                run.run,
+                text(key, "state"),
+                until.unwrap_or_default(),
+                text(key, "reason"),
+            ))
+            .map_err(unwritten)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the program says without a command.

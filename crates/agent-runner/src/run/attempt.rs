@@ -191,6 +191,11 @@ impl Attempts {
             result: folder.join(format!("{attempt}.result.json")),
             shown_log: format!("logs/{}/{attempt}.log", file_name(&task.id)),
         };
+        // Another store's attempt of the same name may have left its own.
+        match fs::remove_file(&files.result) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         fs::write(
             &files.task,
             serde_json::to_vec(&TaskView::from(task)).map_err(io::Error::other)?,

@@ -24,6 +24,7 @@ use super::{
     ending::{self, Ending, Left},
     host,
     keeper::{self, Rescuer},
+    key_keeper::KeyKeeper,
     programs::Programs,
     queue::{Job, TaskQueue},
     settings::Settings,
@@ -140,10 +141,13 @@ impl Engine {
         let claims = Arc::new(Claims::default());
         let mut beside = self.beside(Arc::clone(&claims), rescuer);
         beside.spawn(signals);
+        let keys = self.key_keeper();
+        beside.spawn(keys.clone().keep());
         let ended = self.work(claims, Arc::clone(&tally), done).await;
         // The last sender is gone with the work: the boxes that are left are ticked now.
         ticker.await.or_exit(Exit::Unexpected, || "could not tick the boxes".into())?;
         beside.shutdown().await;
+        keys.end();
         let summary = self.finish(ended, &tally, started).await;
         if summary.is_err() {
             // Claims that could not be given back are found by this lock, which is not released.
@@ -158,6 +162,15 @@ impl Engine {
         }
         clean(&self.locks, &self.runs);
         summary
+    }
+
+    fn key_keeper(&self) -> KeyKeeper {
+        KeyKeeper {
+            supply: Arc::clone(&self.supply),
+            project: self.project.clone(),
+            run: self.me.run.clone(),
+            reporter: Arc::clone(&self.reporter),
+        }
     }
 
     /// What goes on beside the work, for as long as it does.

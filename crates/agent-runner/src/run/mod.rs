@@ -10,6 +10,7 @@ mod engine;
 mod host;
 mod judge;
 mod keeper;
+mod key_keeper;
 mod leftovers;
 mod locks;
 mod outcome;
@@ -55,7 +56,7 @@ pub async fn run(mut ui: Ui, project: &Project, args: &cli::Run) -> Result<Exit>
         let backlogs = settings::backlogs(args, project, !project.has_store());
         return plan::show(&ui, project, &settings, &backlogs, args.format.as_deref()).await;
     }
-    let supply = Supply::load(project, &ui)?;
+    let supply = Supply::load(project, &ui)?.shared(&ui);
     let store = project.open_store()?;
     let is_empty = store.counts().await?.total() == 0;
     let backlogs = settings::backlogs(args, project, is_empty);

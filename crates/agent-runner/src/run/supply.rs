@@ -9,11 +9,12 @@ use std::{
 
 use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
-    Credential, End, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, Want, is_key_variable,
+    Credential, End, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, Snapshot, StateFile,
+    Want, is_key_variable,
 };
 
 use super::outcome::Outcome;
-use crate::{error::Result, keys, project::Project, report::Event, ui::Ui};
+use crate::{error::Result, key_state, keys, project::Project, report::Event, ui::Ui};
 
 /// All credentials, and the pauses that are no key's fault.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Supply {
     secrets: Vec<String>,
     /// The variables of this process that no agent may see.
     variables: Vec<String>,
+    /// What the machine's runs know of keys.
+    file: Option<StateFile>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,7 @@ impl Supply {
             providers: providers.iter().cloned().collect(),
             variables: variables(&credentials),
             secrets,
+            file: None,
             state: Mutex::new(State {
                 ring: KeyRing::new(credentials),
                 paused_until: None,
@@ -87,6 +91,25 @@ impl Supply {
                 announced: false,
             }),
         })
+    }
+
+    /// Shares what is known of keys with the runs of this machine, past ones included.
+    pub fn shared(self, ui: &Ui) -> Self {
+        let supply = Self { file: key_state::shared_file(), ..self };
+        supply.sync(ui);
+        supply
+    }
+
+    /// Learns from others, and lets them learn.
+    pub(super) fn sync(&self, ui: &Ui) {
+        if let Some(file) = &self.file {
+            key_state::sync(file, &mut self.lock().ring, SystemTime::now(), ui);
+        }
+    }
+
+    /// How the credentials stand.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.lock().ring.snapshot(SystemTime::now())
     }
 
     /// How many credentials there are.
