@@ -133,10 +133,13 @@ fn the_page_on_the_environment_is_complete() {
     let words = given.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     let documented: BTreeSet<_> =
         words.filter(|word| word.starts_with("AGENT_RUNNER_")).map(str::to_owned).collect();
+    sandbox.repository();
     sandbox.write("tasks.txt", "one\n");
     let check = "test $AGENT_RUNNER_ATTEMPT = 2";
-    sandbox.run_fake(["tasks.txt", "--verify", check], "record").exits(0);
-    let second: Value = serde_json::from_str(&sandbox.read("1.2.json")).expect("JSON");
+    let flags = ["tasks.txt", "--isolate", "worktree", "--verify", check];
+    sandbox.run_fake(flags, "record").exits(0);
+    let second = sandbox.git("show agent-runner/1:1.2.json");
+    let second: Value = serde_json::from_str(&second).expect("JSON");
     let environment = second["env"].as_object().expect("an object");
     let seen: BTreeSet<_> = environment
         .keys()

@@ -36,6 +36,7 @@ fn help_of_every_command() {
         "cancel",
         "export",
         "locks",
+        "worktrees",
         "keys",
         "classify",
         "completions",

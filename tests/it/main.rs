@@ -23,6 +23,9 @@ mod real_backlog;
 mod resume;
 mod schemas;
 mod signals;
+mod worktrees;
+mod worktrees_night;
+mod worktrees_trouble;
 
 use agent_runner_tests::{Programs, Sandbox};
 

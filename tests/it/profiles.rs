@@ -100,6 +100,7 @@ fn a_dead_key_is_not_asked_again() {
 fn a_retry_is_told_what_went_wrong() {
     for (how, first_words, prompt) in [
         ("warm", "--resume 5e55-1 -p", "This is not done yet."),
+        ("fork", "--resume 5e55-1 --fork-session -p", "This is not done yet."),
         ("cold", "-p --output-format", "fix it"),
     ] {
         let sandbox = with_claude(&format!("echo '{INIT}'; echo '{DONE}'"));

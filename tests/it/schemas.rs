@@ -166,6 +166,7 @@ fn every_kind_of_event() {
     see(workers_are_given_up());
     see(claim_is_lost());
     see(starts_are_held());
+    see(work_is_saved());
     let known: BTreeSet<_> = schema.text["$defs"]
         .as_object()
         .expect("definitions")
@@ -223,6 +224,30 @@ fn starts_are_held() -> Vec<Value> {
     run.event_named("starts_held");
     sandbox.write("open", "");
     run.wait().exits(0).json_lines()
+}
+
+/// A runner is killed whose agent had a worktree.
+fn work_is_saved() -> Vec<Value> {
+    let sandbox = sandbox();
+    sandbox.repository();
+    sandbox.write("tasks.txt", "one\n");
+    let flags = ["tasks.txt", "--isolate", "worktree"];
+    let script = "echo x > new; touch \"$AGENT_RUNNER_ROOT/begun.$AGENT_RUNNER_ATTEMPT\"; test $AGENT_RUNNER_ATTEMPT = 2 || sleep 100";
+    let agent = ["run", "--json", "--retry-delay", "1ms", "--shell"];
+    let call = || sandbox.call(agent).args(flags).args(["--", script]);
+    let mut first = call().start();
+    sandbox.wait_for("begun.1");
+    first.signal(Signal::KILL);
+    first.wait();
+    let list = || sandbox.run(["worktrees", "list", "--json"]).exits(0).json_lines();
+    Schema::new("worktree").holds_all(&list());
+    let events = call().run().exits(0).json_lines();
+    Schema::new("worktree").holds_all(&list());
+    check_tasks(&sandbox);
+    let collected = sandbox.run(["worktrees", "gc", "--json"]).exits(0).json();
+    Schema::new("worktrees-gc").holds(&collected);
+    assert_eq!(collected["kept"][0]["because"], "unmerged", "{collected}");
+    events
 }
 
 /// Somebody takes the claim away while the agent works.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -97,6 +97,24 @@ impl Sandbox {
     /// Whether the project has this file or folder.
     pub fn has(&self, name: impl AsRef<Path>) -> bool {
         self.path(name).exists()
+    }
+
+    /// Makes the project a git repository with one commit, on branch `main`, of all that is in it.
+    pub fn repository(&self) {
+        let init = "git init --quiet --initial-branch=main && git add -A && git commit --quiet --allow-empty -m begin";
+        self.shell(init).exits(0);
+    }
+
+    /// Runs git in the project, and returns what it prints.
+    pub fn git(&self, line: &str) -> String {
+        self.shell(&format!("git {line}")).exits(0).stdout.trim_end().to_owned()
+    }
+
+    /// Makes a program of the sandbox out of a script for sh.
+    pub fn script(&self, name: &str, text: &str) {
+        let path = self.bin().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script in the sandbox");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
     /// The command line of a fake agent, with the `--` that stands before it.

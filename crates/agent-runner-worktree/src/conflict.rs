@@ -50,9 +50,8 @@ pub struct Hunk {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (target, count) = (&self.target, self.files.len());
-        let files = if count == 1 { "file" } else { "files" };
-        write!(f, "conflict with {target} ({}) in {count} {files}", self.onto.short())?;
+        let target = &self.target;
+        write!(f, "conflict with {target} ({}) in {}", self.onto.short(), self.where_in_short())?;
         for file in self.files.iter().take(MAX_FILES_SHOWN) {
             write!(f, "\n{} ({})", file.path.display(), file.kind)?;
             for hunk in &file.hunks {
@@ -70,6 +69,18 @@ impl fmt::Display for Conflict {
             write!(f, "\n{} ({})", file.path.display(), file.kind)?;
         }
         Ok(())
+    }
+}
+
+impl Conflict {
+    fn where_in_short(&self) -> String {
+        match &self.files[..] {
+            files @ ([_] | [_, _]) => {
+                let names = files.iter().map(|file| file.path.display().to_string());
+                names.collect::<Vec<_>>().join(", ")
+            }
+            files => format!("{} files", files.len()),
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! What can go wrong. A conflict, a pool in full use and work that changed nothing are not among it.
 
-use std::{ffi::OsString, io, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why git did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +43,13 @@ fn said(message: &str, code: Option<i32>) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Git refused; most often because the folder is in no repository.
+    /// The folder is in no repository.
+    #[error("'{}' is in no git repository", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Git refused.
     #[error(transparent)]
     Git(#[from] GitError),
     /// Git is too old.
@@ -153,6 +163,18 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// What the first question to a repository came to.
+    pub(crate) fn of_first(error: GitError, path: &Path) -> Self {
+        match &error {
+            GitError::Failed { message, .. } if message.contains("not a git repository") => {
+                Self::NoRepository { path: path.to_owned() }
+            }
+            _ => Self::Git(error),
+        }
+    }
 }
 
 impl Error {

@@ -54,8 +54,8 @@ pub enum Merge<E> {
     /// The task has changed nothing.
     Nothing,
     /// All that the task changed is part of the target: an earlier merge was cut short after it had
-    /// landed, or others did the same.
-    Already,
+    /// landed, or others did the same. This commit of the target has it.
+    Already(CommitId),
     /// It does not go together with what others have merged.
     Conflict(Conflict),
     /// It does, but the check says no.
@@ -193,13 +193,13 @@ impl Queue<'_> {
         let repo = &self.worktree.inner.repo;
         let Checkpoint { task, commit: tip, .. } = self.checkpoint;
         if repo.is_ancestor(tip, onto)? || self.checkpoint.is_empty() {
-            let was_merged = landed(repo, task, onto)?.is_some();
-            return Ok(if was_merged { Merge::Already } else { Merge::Nothing });
+            let landed = landed(repo, task, onto)?;
+            return Ok(landed.map_or(Merge::Nothing, |landed| Merge::Already(landed.commit)));
         }
         let mut changes = RefChanges::default();
         changes.set(&self.worktree.branch, onto);
         Proof::new(repo, self.checkpoint, onto)?.put(&mut changes);
         repo.update_refs("agent-runner: merged already", &changes)?;
-        Ok(Merge::Already)
+        Ok(Merge::Already(onto.clone()))
     }
 }

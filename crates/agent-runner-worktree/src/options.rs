@@ -173,7 +173,8 @@ impl Builder {
         let git = &self.git;
         let path = &self.repository;
         let common = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
-        let common = git.at(path).args(common).path()?;
+        let first = |error| OpenError::of_first(error, path);
+        let common = git.at(path).args(common).path().map_err(first)?;
         let common = fs::canonicalize(&common).map_err(io_error(&common))?;
         if commit_in(git.at(path), "HEAD")?.is_none() && self.target.is_none() {
             return Err(OpenError::NoCommit { path: path.clone() });

@@ -51,9 +51,11 @@ impl Watched {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = folder.as_ref();
         let git = Git::default();
+        let first = |error| OpenError::of_first(error, folder);
         let ask = |args: &[&str]| {
             let path =
-                git.at(folder).args(["rev-parse", "--path-format=absolute"]).args(args).path()?;
+                git.at(folder).args(["rev-parse", "--path-format=absolute"]).args(args).path();
+            let path = path.map_err(first)?;
             fs::canonicalize(&path).map_err(io_error(&path))
         };
         let (top, git_dir) = (ask(&["--show-toplevel"])?, ask(&["--git-dir"])?);

@@ -5,7 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-use crate::units::{FailureLimit, parse_duration, parse_load, parse_pause, parse_size};
+use crate::{
+    isolation::{Isolate, Merging},
+    units::{FailureLimit, parse_duration, parse_load, parse_pause, parse_size},
+};
 
 /// Work through a backlog of coding-agent tasks with many agents at once, unattended.
 #[derive(Debug, Parser)]
@@ -133,6 +136,9 @@ pub enum Command {
     /// See, clean and break locks, or run a command under one
     #[command(subcommand)]
     Locks(Locks),
+    /// See the worktrees of tasks, and remove what is merged
+    #[command(subcommand)]
+    Worktrees(Worktrees),
     /// See the credentials, and use them again
     #[command(subcommand)]
     Keys(Keys),
@@ -228,7 +234,8 @@ pub struct Run {
     /// aider, sh, or one of the configuration. Brings its own command
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Whether a retry goes on with the agent's session, where it has one [default: warm]
+    /// Whether a retry goes on with the agent's session, where it has one, and with the work in its
+    /// worktree [default: warm]
     #[arg(long, value_name = "HOW", help_heading = "Limits")]
     pub retries: Option<Retries>,
     /// What to do with agents that a killed run left at work [default: kill]
@@ -243,6 +250,29 @@ pub struct Run {
     /// The agent: a program and its arguments
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
+    /// Where agents work, and the way back.
+    #[command(flatten)]
+    pub isolation: Isolation,
+}
+
+/// Where agents work, and the way back.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Isolation")]
+pub struct Isolation {
+    /// Where agents work: all in this folder, or each in a git worktree, on a branch of its own
+    /// [default: none]
+    #[arg(long, value_name = "HOW")]
+    pub isolate: Option<Isolate>,
+    /// Merge what is done into the target, one after the other and checked again there: as one
+    /// commit a task, or with `--merge=keep` as the agent's own commits
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "squash")]
+    pub merge: Option<Merging>,
+    /// The branch that work begins at and is merged into [default: the one that is checked out]
+    #[arg(long, value_name = "BRANCH")]
+    pub target: Option<String>,
+    /// Refuse a success that changed no file, for tasks that do not say themselves
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub expect_diff: Option<bool>,
 }
 
 /// What becomes of agents whose run was killed.
@@ -260,10 +290,12 @@ pub enum Orphans {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Retries {
-    /// The agent goes on with its session, and is told what went wrong.
+    /// The agent goes on with its session and its work, and is told what went wrong.
     #[default]
     Warm,
-    /// A new session begins, and is told what went wrong.
+    /// A copy of its session, or a new one where it cannot copy, goes on with the work.
+    Fork,
+    /// A new session begins, and is told what went wrong; in a worktree the work begins anew, too.
     Cold,
 }
 
@@ -330,6 +362,9 @@ pub struct Add {
     /// A shell command that must succeed before it counts as done
     #[arg(long, value_name = "CMD")]
     pub verify: Option<String>,
+    /// Refuse a success that changed no file
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub expect_diff: Option<bool>,
     /// How long an attempt may take
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
@@ -426,6 +461,15 @@ pub struct Export {
     /// The file [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `worktrees`.
+#[derive(Debug, Subcommand)]
+pub enum Worktrees {
+    /// List them, with what they are used for
+    List,
+    /// Remove worktrees that nobody uses, and branches of tasks that are merged; never work that is not
+    Gc,
 }
 
 /// `locks`.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::{
     cli::{Orphans, Retries},
     error::{Error, OrExit, Result},
+    isolation::{self, Isolate, Merging, WorktreeConfig},
     profile::Profile,
     units::{parse_duration, parse_load, parse_pause, parse_size},
 };
@@ -66,13 +67,24 @@ pub struct Config {
     pub profile: Option<String>,
     /// Agents of the project's own.
     pub profiles: BTreeMap<String, Profile>,
-    /// Whether a retry goes on with the agent's session: `warm` or `cold`.
+    /// Whether a retry goes on with the agent's session: `warm`, `fork` or `cold`.
     pub retries: Option<Retries>,
+    /// Where agents work: `none` or `worktree`.
+    pub isolate: Option<Isolate>,
+    /// Whether what is done is merged: `true`, or `"squash"` or `"keep"`.
+    #[serde(deserialize_with = "isolation::merging")]
+    pub merge: Option<Merging>,
+    /// The branch that work begins at and is merged into.
+    pub target: Option<String>,
+    /// Whether a success that changed no file is refused.
+    pub expect_diff: Option<bool>,
+    /// The worktrees.
+    pub worktrees: WorktreeConfig,
     /// A file of credentials.
     pub keys: Option<PathBuf>,
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 24] = [
     "store",
     "backlog",
     "jobs",
@@ -91,6 +103,11 @@ const KEYS: [&str; 19] = [
     "profile",
     "profiles",
     "retries",
+    "isolate",
+    "merge",
+    "target",
+    "expect_diff",
+    "worktrees",
     "keys",
 ];
 
@@ -203,7 +220,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`",
             Some("did you mean `timeout`?"),
         );
         check(

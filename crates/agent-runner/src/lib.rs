@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod error;
 mod exit_code;
+mod isolation;
 mod key_state;
 mod keys;
 mod life;

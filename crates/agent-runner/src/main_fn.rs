@@ -69,6 +69,7 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<ExitCode> {
             return commands::run_locked(&ui, &project()?, &args).await;
         }
         Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args).await,
+        Some(Command::Worktrees(args)) => commands::worktrees(&ui, &project()?, &args).await,
         Some(Command::Keys(keys)) => commands::keys(&ui, &project()?, &keys),
         Some(Command::Classify(args)) => commands::classify(&ui, &project()?, &args),
         Some(Command::Completions(args)) => Ok(commands::completions(&args)),

@@ -57,7 +57,7 @@ impl Project {
         let root = match beside {
             Some(folder) => folder.to_owned(),
             None => config::upward(&folder)
-                .find(|folder| folder.join(STATE).is_dir())
+                .find(|folder| has_state(folder))
                 .unwrap_or(&folder)
                 .to_owned(),
         };
@@ -171,6 +171,13 @@ impl StoreUrl {
             .hint("write `sqlite:PATH` or `memory:`")),
         }
     }
+}
+
+/// Whether a folder has a state folder that is more than a place for worktrees: those are at the top
+/// of the repository, whatever folder the project is in.
+fn has_state(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder.join(STATE)).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name() != "worktrees")
 }
 
 /// A task's id as the name of a folder: itself where that is safe, else a readable part and a hash.

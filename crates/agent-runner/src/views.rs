@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     key_state::RunKeys,
     life::{Life, LivingRun},
+    run::PROOF,
     units::show_time,
 };
 
@@ -93,7 +94,8 @@ pub struct AttemptView<'a> {
     duration_s: Option<f64>,
     log: Option<&'a str>,
     credential: Option<&'a str>,
-    details: Option<&'a BTreeMap<String, Value>>,
+    proof: Option<&'a Value>,
+    details: Option<BTreeMap<&'a str, &'a Value>>,
 }
 
 impl<'a> From<&'a Attempt> for AttemptView<'a> {
@@ -115,9 +117,15 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
             duration_s: report.map(|r| r.duration.as_secs_f64()),
             log: report.and_then(|r| r.log.as_deref()),
             credential: report.and_then(|r| r.credential.as_deref()),
-            details: report.map(|r| &r.details),
+            proof: report.and_then(|r| r.details.get(PROOF)),
+            details: report.map(|r| details(&r.details)),
         }
     }
+}
+
+/// What the agent said, without what the runner found out.
+fn details(all: &BTreeMap<String, Value>) -> BTreeMap<&str, &Value> {
+    all.iter().filter(|(name, _)| *name != PROOF).map(|(name, it)| (name.as_str(), it)).collect()
 }
 
 /// A verdict's name in JSON.

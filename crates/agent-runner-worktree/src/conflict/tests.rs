@@ -46,7 +46,7 @@ fn a_conflict_reads_well() {
             other("gone", "modify/delete"),
         ],
     };
-    let expected = "conflict with main (0123456789) in 2 files\nsrc/a b.rs (contents)\n  main has:\n    \
+    let expected = "conflict with main (0123456789) in src/a b.rs, gone\nsrc/a b.rs (contents)\n  main has:\n    \
         the 0th\n  the task has:\n    0\n    lines\n  and 3 more places\ngone (modify/delete)";
     assert_eq!(conflict.to_string(), expected);
 }

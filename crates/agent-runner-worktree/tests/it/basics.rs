@@ -222,6 +222,6 @@ fn a_task_that_was_merged_is_known_to_be() {
     let mut again = acquire(&worktrees, "42", 2);
     assert!(again.landed().is_some());
     let checkpoint = again.checkpoint().unwrap();
-    assert!(matches!(merge(&mut again, &checkpoint), Merge::Already));
+    assert!(matches!(merge(&mut again, &checkpoint), Merge::Already(_)));
     assert!(acquire(&worktrees, "43", 1).landed().is_none());
 }

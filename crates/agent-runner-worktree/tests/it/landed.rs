@@ -44,7 +44,7 @@ fn a_branch_that_was_left_behind_is_no_reason_to_work_again() {
     let mut again = acquire(&worktrees, "42", 2);
     assert_eq!(again.landed().map(|landed| &landed.commit), Some(&done.commit));
     assert_eq!(again.start(), &done.commit, "a retry builds on what is there");
-    assert!(matches!(merge(&mut again, &checkpoint), Merge::Already), "it is not merged twice");
+    assert!(matches!(merge(&mut again, &checkpoint), Merge::Already(_)), "it is not merged twice");
     again.release().unwrap();
     let report = worktrees.gc(|_| false).unwrap();
     assert_eq!(report.kept, [], "{report:?}");

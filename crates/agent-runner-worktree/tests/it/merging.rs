@@ -78,7 +78,7 @@ fn a_conflict_names_files_and_shows_both_sides() {
     let Merge::Conflict(conflict) = merge(&mut worktree, &checkpoint) else { panic!() };
     let onto = &before[..10];
     let expected = format!(
-        "conflict with main ({onto}) in 2 files\nREADME (contents)\n  main has:\n    THEIRS\n  the \
+        "conflict with main ({onto}) in README, gone\nREADME (contents)\n  main has:\n    THEIRS\n  the \
          task has:\n    MINE\ngone (modify/delete)"
     );
     assert_eq!(conflict.to_string(), expected);
@@ -283,7 +283,7 @@ fn an_accident_after_landing_is_noticed() {
     // What a runner does last before it can note that it has merged.
     fs::write(sandbox.repo.join("work"), "1").unwrap();
     sandbox.commit("Do 42");
-    assert!(matches!(merge(&mut worktree, &checkpoint), Merge::Already));
+    assert!(matches!(merge(&mut worktree, &checkpoint), Merge::Already(_)));
     worktree.release().unwrap();
     assert!(acquire(&worktrees, "42", 2).landed().is_some());
     assert_eq!(sandbox.git(&["rev-list", "--count", "main"]), "2", "it is there once");

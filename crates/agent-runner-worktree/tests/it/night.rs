@@ -52,7 +52,7 @@ fn work(worktrees: &Worktrees, task: &str) -> String {
     assert!(!checkpoint.is_empty(), "{task} did nothing");
     let merge = worktree.merge(&checkpoint, check).unwrap();
     let said = match merge {
-        Merge::Merged(_) | Merge::Already => "merged".to_owned(),
+        Merge::Merged(_) | Merge::Already(_) => "merged".to_owned(),
         Merge::Conflict(conflict) => format!("{conflict}"),
         other => panic!("{task}: {other:?}"),
     };

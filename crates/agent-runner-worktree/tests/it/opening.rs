@@ -15,7 +15,7 @@ fn refusal(sandbox: &Sandbox) -> String {
 fn a_folder_without_a_repository() {
     let folder = tempfile::tempdir().unwrap();
     let error = Worktrees::open(folder.path()).unwrap_err();
-    assert!(error.to_string().contains("not a git repository"), "{error}");
+    assert!(error.to_string().contains("is in no git repository"), "{error}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn new_task(args: Add) -> Result<NewTask> {
         touches: args.touches,
         tags: args.tags,
         verify: args.verify.map(CommandLine::Shell),
+        expect_diff: args.expect_diff,
         timeout: args.timeout,
         max_attempts: args.attempts,
         ..NewTask::default()

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::{locks::clean_unused, unwritten};
 use crate::{
+    cli,
     error::{Error, Result},
     exit_code::Exit,
+    isolation::Isolation,
     keys,
     project::Project,
     ui::{ERROR, GOOD, Ui, WARNING},
@@ -35,13 +37,15 @@ enum State {
 /// Checks everything and says what is wrong.
 pub async fn doctor(ui: &Ui, project: &Project) -> Result<Exit> {
     let checks = [
-        configuration(project),
-        store(project).await,
-        locks(project),
-        keys_found(project),
-        agent(project),
-        git(&project.root),
+        Some(configuration(project)),
+        Some(store(project).await),
+        Some(locks(project)),
+        Some(keys_found(project)),
+        Some(agent(project)),
+        Some(git(&project.root)),
+        worktrees(project),
     ];
+    let checks: Vec<_> = checks.into_iter().flatten().collect();
     for check in &checks {
         tell(ui, check)?;
     }
@@ -177,6 +181,23 @@ fn git(root: &Path) -> Check {
             "not found",
             "install git, so that what agents change can be seen and undone",
         ),
+    }
+}
+
+/// Whether agents can have worktrees, where the configuration wants that.
+fn worktrees(project: &Project) -> Option<Check> {
+    let args = cli::Isolation::default();
+    let isolation = match Isolation::new(&args, &project.config) {
+        Ok(isolation) => isolation,
+        Err(error) => return Some(Check::blocked("worktrees", &error)),
+    };
+    match isolation.open(project).transpose()? {
+        Ok(worktrees) => {
+            let words = isolation.in_words().unwrap_or_default();
+            let folder = worktrees.folder().display();
+            Some(Check::good("worktrees", format!("{words}; in {folder}")))
+        }
+        Err(error) => Some(Check::blocked("worktrees", &error)),
     }
 }
 

@@ -21,6 +21,10 @@ What an agent finds in its environment:
   AGENT_RUNNER_ATTEMPT      the number of the attempt, from 1
   AGENT_RUNNER_STORE        the store as a URL, so that an agent can add tasks
   AGENT_RUNNER_TASK_FILE    a file with the task as JSON
+  AGENT_RUNNER_ROOT         the project's folder
+  AGENT_RUNNER_WORKTREE, AGENT_RUNNER_BRANCH, AGENT_RUNNER_TARGET
+                            with `--isolate worktree`: where it works, on which branch, and the branch
+                            that this comes from and is merged into
   AGENT_RUNNER_RESULT       a file that it may write to say how it ended:
                             {\"outcome\": \"throttled\", \"retry_after_s\": 30, \"message\": \"...\"}
                             outcomes: succeeded, task_failed, throttled, overloaded, quota, auth, billing

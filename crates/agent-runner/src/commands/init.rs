@@ -83,6 +83,12 @@ jobs = 4
 attempts = 3
 timeout = \"30m\"
 idle_timeout = \"10m\"
+
+# Each agent in a git worktree of its own; what is done is merged into the branch that is checked
+# out, one task after the other, and checked again there. A success that changed nothing is none.
+# isolate = \"worktree\"
+# merge = true
+# expect_diff = true
 "
     )
 }

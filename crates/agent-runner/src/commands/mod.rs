@@ -14,6 +14,7 @@ mod locks;
 mod logs;
 mod show;
 mod status;
+mod worktrees;
 
 pub use add::add;
 pub use change::{cancel, retry};
@@ -29,6 +30,7 @@ pub use locks::{locks, run_locked};
 pub use logs::logs;
 pub use show::show;
 pub use status::{status, welcome};
+pub use worktrees::worktrees;
 
 use agent_runner_task_store::{TaskId, TaskStatus};
 

@@ -9,8 +9,9 @@ use crate::{
     error::{Error, Result},
     exit_code::Exit,
     project::Project,
+    run::Proof,
     ui::{BOLD, Ui, headline, printable},
-    units::{show_duration, show_time},
+    units::{count, show_duration, show_time},
     views::{AttemptView, TaskView},
 };
 
@@ -94,10 +95,40 @@ fn print_attempt(ui: &Ui, attempt: &Attempt) -> Result<()> {
         worker.number,
     ))
     .map_err(unwritten)?;
-    match attempt.report.as_ref().and_then(|report| report.log.as_ref()) {
-        Some(log) => ui.data(format_args!("  log: {log}")).map_err(unwritten),
-        None => Ok(()),
+    let Some(report) = &attempt.report else { return Ok(()) };
+    let proof = Proof::of(&report.details).unwrap_or_default();
+    let log = report.log.iter().map(|log| format!("log: {log}"));
+    for line in log.chain(proof_lines(&proof)) {
+        ui.data(format_args!("  {}", printable(&line))).map_err(unwritten)?;
     }
+    Ok(())
+}
+
+/// What there is to say of an attempt's proof.
+fn proof_lines(proof: &Proof) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(diff) = &proof.diff {
+        let files = count(diff.files as u64, "file");
+        lines.push(format!("changed: {files}, +{} -{} lines", diff.insertions, diff.deletions));
+    }
+    if let Some(work) = &proof.work {
+        lines.push(format!("work: {} at {}", work.branch, short(&work.commit)));
+        lines.extend(work.left_out.iter().map(|file| format!("too large to be kept: {file}")));
+        lines.extend(work.aside.iter().map(|name| format!("not part of it: {name}")));
+    }
+    if let Some(verified) = proof.verified {
+        lines.push(format!("check: {}", if verified { "content" } else { "not content" }));
+    }
+    if let Some(merged) = &proof.merged {
+        let before = if merged.already { ", by a run that could not say so" } else { "" };
+        lines.push(format!("merged: {} at {}{before}", merged.target, short(&merged.commit)));
+    }
+    lines.extend(proof.conflicts.iter().map(|file| format!("conflict: {file}")));
+    lines
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
 }
 
 fn printable_lines(text: &str) -> String {

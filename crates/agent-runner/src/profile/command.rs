@@ -15,6 +15,7 @@ pub struct Recipe {
     pub profile: Profile,
     cold: CommandTemplate,
     warm: Option<CommandTemplate>,
+    fork: Option<CommandTemplate>,
 }
 
 /// What is known of earlier attempts.
@@ -22,6 +23,8 @@ pub struct Recipe {
 pub struct Past {
     /// The session to go on with.
     pub session: Option<String>,
+    /// Whether a copy of it goes on.
+    pub forks: bool,
     /// Why the last attempt at the task itself did not succeed.
     pub error: Option<String>,
 }
@@ -30,31 +33,33 @@ impl Recipe {
     /// Checks the words of a command.
     pub fn new(profile: &Profile, words: &[String]) -> Result<Self, TemplateError> {
         let format = profile.format_of(words);
-        let can_resume = !profile.resume.is_empty() && format != Format::Plain;
-        let warm = can_resume.then(|| {
+        let with = |more: &[String]| {
+            let can_resume = !more.is_empty() && format != Format::Plain;
             let after = profile.resume_after.as_ref();
             let at = after.and_then(|word| words.iter().position(|it| it == word)).unwrap_or(0) + 1;
-            let mut warm = words.to_vec();
-            warm.splice(at..at, profile.resume.iter().cloned());
-            CommandTemplate::new(&warm, Quoting::None)
-        });
+            let mut all = words.to_vec();
+            all.splice(at..at, more.iter().cloned());
+            can_resume.then(|| CommandTemplate::new(&all, Quoting::None)).transpose()
+        };
         Ok(Self {
             format,
             profile: profile.clone(),
             cold: CommandTemplate::new(words, Quoting::None)?,
-            warm: warm.transpose()?,
+            warm: with(&profile.resume)?,
+            fork: with(&profile.fork)?,
         })
     }
 
     /// A command for a shell, whose output nobody reads.
     pub fn for_shell(words: &[String]) -> Result<Self, TemplateError> {
         let cold = CommandTemplate::for_shell(words)?;
-        Ok(Self { format: Format::Plain, profile: Profile::default(), cold, warm: None })
-    }
-
-    /// Whether a session can be resumed.
-    pub const fn can_resume(&self) -> bool {
-        self.warm.is_some()
+        Ok(Self {
+            format: Format::Plain,
+            profile: Profile::default(),
+            cold,
+            warm: None,
+            fork: None,
+        })
     }
 
     /// Whether the prompt is among the words; if not, it is written to the agent's stdin.
@@ -65,17 +70,23 @@ impl Recipe {
     /// The words for an attempt.
     pub fn render(&self, task: &Task, past: &Past) -> Result<Vec<String>, TemplateError> {
         let prompt = self.prompt(task, past);
-        match (&self.warm, &past.session) {
-            (Some(warm), Some(session)) => warm.render(task, &prompt, session),
-            _ => self.cold.render(task, &prompt, ""),
+        match self.resumes(past) {
+            Some((command, session)) => command.render(task, &prompt, session),
+            None => self.cold.render(task, &prompt, ""),
         }
+    }
+
+    /// The command that goes on with a session, and that session, if it can.
+    fn resumes<'a>(&'a self, past: &'a Past) -> Option<(&'a CommandTemplate, &'a str)> {
+        let command = if past.forks { &self.fork } else { &self.warm };
+        command.as_ref().zip(past.session.as_deref())
     }
 
     /// What the agent is asked.
     pub fn prompt(&self, task: &Task, past: &Past) -> String {
         let prompt = &task.spec.prompt;
         let error = past.error.as_ref().filter(|_| self.profile.feedback);
-        match (past.session.is_some() && self.can_resume(), error) {
+        match (self.resumes(past).is_some(), error) {
             (true, Some(error)) => format!(
                 "This is not done yet. The last attempt ended so:\n\n{error}\n\nGo on, and finish the task."
             ),

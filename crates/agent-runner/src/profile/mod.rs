@@ -32,6 +32,10 @@ pub struct Profile {
     pub resume: Vec<String>,
     /// After which word of the command those are put; after the program if it is not named.
     pub resume_after: Option<String>,
+    /// The words that make it go on with a copy of a session; put where those of `resume` are.
+    pub fork: Vec<String>,
+    /// Whether a session is found only in the folder in which it began.
+    pub local_sessions: bool,
     /// Whether the prompt of a retry says what went wrong.
     pub feedback: bool,
     /// Variables that it finds in its environment.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use agent_runner_task_store::{Counts, TaskId, TaskStatus};
 use serde::{Serialize, Serializer};
 
-use crate::units::show_time;
+use crate::{run::Proof, units::show_time};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,6 +64,8 @@ pub enum Event {
         retry_after_s: Option<f64>,
         /// The log, relative to the state folder.
         log: Option<String>,
+        /// What proves that it did what it was to do; `None` if nothing was run.
+        proof: Option<Box<Proof>>,
     },
     /// An attempt ended, but its claim had been taken away: nothing of it was recorded.
     ClaimLost {
@@ -95,6 +97,17 @@ pub enum Event {
         status: TaskStatus,
         /// How many processes of the lost attempt were still there, and were ended.
         ended_processes: u32,
+    },
+    /// What a runner that is gone left in a worktree is saved on the task's branch.
+    WorkSaved {
+        /// The task.
+        task: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The commit that has it.
+        commit: String,
+        /// How many files differ from where the task's work began.
+        files: usize,
     },
     /// A credential rests, is spent or is out.
     KeyRested {

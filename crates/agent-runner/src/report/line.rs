@@ -5,6 +5,7 @@ use std::time::Duration;
 use agent_runner_task_store::TaskStatus;
 
 use super::Event;
+use crate::run::{DiffStat, Proof};
 use crate::ui::{BOLD, DIM, ERROR, GOOD, WARNING, headline, printable};
 use crate::units::{count, show_duration};
 
@@ -45,6 +46,12 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
                 printable(holder)
             ))
         }
+        Event::WorkSaved { task, attempt, commit, files } => Some(format!(
+            "{WARNING}↻{WARNING:#} {} attempt {attempt}: {} saved as {}",
+            printable(task),
+            count(*files as u64, "changed file"),
+            short(commit)
+        )),
         Event::KeyRested { key, state, ready_in_s } => Some(match ready_in_s {
             Some(s) => format!("{WARNING}⏸{WARNING:#} {key} is {state}, ready in {}", seconds(*s)),
             None => format!("{ERROR}⏸{ERROR:#} {key} is {state}"),
@@ -98,6 +105,7 @@ fn finished(event: &Event) -> Option<String> {
         message,
         duration_s,
         retry_after_s,
+        proof,
         ..
     } = event
     else {
@@ -114,10 +122,30 @@ fn finished(event: &Event) -> Option<String> {
         let why = message.as_deref().unwrap_or(outcome);
         line = format!("{line}: {}", headline(why, 100));
     }
+    if let Some(proof) = proof {
+        line += &whereabouts(proof);
+    }
     if let Some(after) = retry_after_s {
         line = format!("{line}, again in {}", seconds(*after));
     }
     Some(format!("{line} {DIM}{} attempt {attempt} w{worker}{DIM:#}", seconds(*duration_s)))
+}
+
+/// Where the work of an attempt is that succeeded.
+fn whereabouts(proof: &Proof) -> String {
+    let Proof { merged, work, diff, .. } = proof;
+    let place = match (merged, work) {
+        (Some(merged), _) => format!("{} {}", merged.target, short(&merged.commit)),
+        (None, Some(work)) => work.branch.clone(),
+        (None, None) => return String::new(),
+    };
+    let diff =
+        diff.map(|DiffStat { insertions, deletions, .. }| format!(" +{insertions} -{deletions}"));
+    format!(" {DIM}→ {place}{}{DIM:#}", diff.unwrap_or_default())
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
 }
 
 fn seconds(seconds: f64) -> String {

@@ -1,19 +1,29 @@
 //! One attempt at a task: an agent's process, the check of its work, and what they came to.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent_runner_exec::{
     Child, Command, Exit, LogOptions, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
 };
 use agent_runner_pool::{Context, Failure, Handler, Recovered, WorkerHealth, WorkerId};
 use agent_runner_signals::Format;
-use agent_runner_task_store::{Beat, CommandLine, Task, TaskStore};
+use agent_runner_task_store::{Beat, CommandLine, StoreError, Task, TaskStore};
+use agent_runner_worktree::Start;
 
 use super::{
     agent_result::AgentResult,
+    history::History,
     judge,
     outcome::{Outcome, Payer},
+    place::{Entry, Own, Place, Places, Setting, Shared},
     programs::Programs,
+    proof::{self, Proof},
     queue::Job,
     reading::{self, Reading},
     shutdown::{Shutdown, Stage},
@@ -21,11 +31,15 @@ use super::{
 };
 use crate::{
     cli::Retries,
+    error::chain_of,
     profile::{Past, Profile, Profiles, Recipe},
     project::{Project, file_name},
     report::{Event, Reporter},
     views::TaskView,
 };
+
+/// How often is looked whether a worktree is free, when others have them all.
+const FULL: Duration = Duration::from_millis(500);
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +53,7 @@ pub(super) struct Ended {
     pub(super) log: Option<String>,
     pub(super) credential: Option<String>,
     pub(super) details: BTreeMap<String, serde_json::Value>,
+    pub(super) proof: Proof,
 }
 
 impl Ended {
@@ -53,6 +68,33 @@ impl Ended {
             log: None,
             credential: None,
             details: BTreeMap::new(),
+            proof: Proof::default(),
+        }
+    }
+
+    /// What is kept of it, under names of which the agent cannot choose this one.
+    pub(super) fn details_with_proof(&self) -> BTreeMap<String, serde_json::Value> {
+        let mut details = self.details.clone();
+        details.insert(proof::DETAIL.to_owned(), self.proof.to_value());
+        details
+    }
+
+    /// What an agent did, but for what became of it afterwards.
+    pub(super) fn but(self, end: Self) -> Self {
+        let is_its_fault = !matches!(end.outcome.payer(), Payer::Nobody | Payer::Worker);
+        Self {
+            exit_code: end.exit_code.or(self.exit_code),
+            duration: self.duration + end.duration,
+            log: self.log,
+            credential: self.credential,
+            details: self.details,
+            proof: Proof {
+                verified: end.proof.verified.or(self.proof.verified),
+                survivors: self.proof.survivors + end.proof.survivors,
+                ready: self.proof.ready && !is_its_fault,
+                ..self.proof
+            },
+            ..end
         }
     }
 }
@@ -61,6 +103,9 @@ impl Ended {
 pub(super) struct Attempts {
     pub(super) project: Project,
     pub(super) store_url: String,
+    /// The run's name.
+    pub(super) run: String,
+    pub(super) places: Arc<Places>,
     /// The run's command; a task may bring its own.
     pub(super) recipe: Option<Recipe>,
     pub(super) profiles: Profiles,
@@ -108,9 +153,10 @@ struct Orders {
 }
 
 /// The files of one attempt.
-struct Files {
+pub(super) struct Files {
     log: PathBuf,
     verify_log: PathBuf,
+    pub(super) merge_log: PathBuf,
     task: PathBuf,
     result: PathBuf,
     /// The log's name for people and the store.
@@ -120,38 +166,125 @@ struct Files {
 impl Attempts {
     async fn attempt(&self, job: &Job, context: &Context) -> Ended {
         let task = &job.claim.task;
-        let orders = match self.orders(task).await {
+        let history = match self.history(task).await {
+            Ok(history) => history,
+            Err(error) => return Ended::new(Outcome::WorkerFailed, chain_of(&error)),
+        };
+        let mut place = match self.enter(job, context, &history).await {
+            Ok(place) => place,
+            Err(ended) => return ended,
+        };
+        let ended = self.attempt_in(&mut place, job, context, &history).await;
+        if let Err(error) = place.leave().await {
+            let error = chain_of(&error);
+            let ui = self.reporter.ui();
+            ui.warn(format_args!("what task '{}' left is to be saved later: {error}", task.id));
+        }
+        ended
+    }
+
+    /// The place is entered; what is missing is the work.
+    async fn attempt_in(
+        &self,
+        place: &mut Place,
+        job: &Job,
+        context: &Context,
+        history: &History,
+    ) -> Ended {
+        if let Some(done) = place.done_before(history) {
+            self.tell_start(job, context, None);
+            return done;
+        }
+        let files = match self.prepare(&job.claim.task) {
+            Ok(files) => files,
+            Err(error) => {
+                let folder = self.project.log_folder(&job.claim.task.id);
+                let message = format!("could not prepare folder '{}': {error}", folder.display());
+                return Ended::new(Outcome::WorkerFailed, message);
+            }
+        };
+        let mut ended = match place.ready_before(history) {
+            Some(ready) => {
+                self.tell_start(job, context, None);
+                place.keep(ready).await
+            }
+            None => self.work(place, job, context, &files, history).await,
+        };
+        if let Place::Own(own) = place
+            && ended.outcome == Outcome::Succeeded
+            && self.places.merges
+        {
+            ended = self.merge(own, job, context, &files, history, ended).await;
+        }
+        ended.log = Some(files.shown_log);
+        ended
+    }
+
+    /// The agent and the check.
+    async fn work(
+        &self,
+        place: &mut Place,
+        job: &Job,
+        context: &Context,
+        files: &Files,
+        history: &History,
+    ) -> Ended {
+        let setting = place.setting();
+        let orders = match self.orders(&job.claim.task, history, &setting) {
             Ok(orders) => orders,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
         };
         let Some(lent) = self.supply.lend() else {
             return Ended::new(Outcome::Throttled, "no credential was ready".to_owned());
         };
-        let files = match self.prepare(task) {
-            Ok(files) => files,
-            Err(error) => {
-                return Ended::new(
-                    Outcome::WorkerFailed,
-                    format!(
-                        "could not prepare folder '{}': {error}",
-                        self.project.log_folder(&task.id).display()
-                    ),
-                );
-            }
-        };
-        self.tell_start(job, context, &lent);
-        let mut ended = self.run_agent(job, context, orders, &files, &lent).await;
+        self.tell_start(job, context, lent.label());
+        let ended = self.run_agent(job, context, orders, &setting, files, &lent).await;
+        let mut ended = place.keep(ended).await;
         if ended.outcome == Outcome::Succeeded {
-            ended = self.verify(job, context, &files, ended).await;
+            let checked = self.verify(job, context, &setting, files, ended).await;
+            ended = place.forget_check(checked).await;
         }
-        ended.log = Some(files.shown_log);
         ended.credential = lent.label().map(str::to_owned);
         self.settle(lent, &mut ended);
         ended
     }
 
+    /// What is known of earlier attempts, where it matters.
+    async fn history(&self, task: &Task) -> Result<History, StoreError> {
+        if task.attempt < 2 {
+            return Ok(History::default());
+        }
+        Ok(History(self.store.attempts(&task.id).await?))
+    }
+
+    /// Gets a place to work in.
+    async fn enter(&self, job: &Job, context: &Context, history: &History) -> Result<Place, Ended> {
+        let task = &job.claim.task;
+        let Some(worktrees) = self.places.worktrees() else {
+            let expect_diff = task.spec.expect_diff;
+            let shared = Shared::enter(&self.places, &self.project.root, expect_diff).await?;
+            return Ok(Place::Shared(shared));
+        };
+        let is_cold = history.is_empty() || self.retries == Retries::Cold;
+        let start = if is_cold { Start::Cold } else { Start::Warm };
+        loop {
+            match Own::enter(&self.places, worktrees, task, &self.run, start).await? {
+                Entry::Entered(own) => return Ok(Place::Own(own)),
+                Entry::InTheWay(what) => {
+                    let times = history.times_in_the_way();
+                    return Err(Ended::in_the_way(Outcome::Locked, what, times));
+                }
+                Entry::Full => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FULL) => {}
+                order = self.ordered(job, context) => return Err(judge::ordered(order)),
+            }
+        }
+    }
+
     /// The program and its arguments, and all that depends on which agent it is.
-    async fn orders(&self, task: &Task) -> Result<Orders, String> {
+    fn orders(&self, task: &Task, history: &History, setting: &Setting) -> Result<Orders, String> {
         if let Some(own) = &task.spec.command {
             let words = shell_or_argv(own);
             let profile = self.profiles.of_command(&words).cloned().unwrap_or_default();
@@ -161,25 +294,28 @@ impl Attempts {
         let Some(recipe) = &self.recipe else {
             return Err("it has no command of its own, and the run was given none".into());
         };
-        let past = self.past(task, recipe).await;
+        let past = self.past(recipe, history, setting);
         let words = recipe.render(task, &past).map_err(|error| error.to_string())?;
         let prompt = || Stdin::Bytes(recipe.prompt(task, &past).into_bytes());
         let stdin = if recipe.uses_fields() { Stdin::Null } else { prompt() };
         Ok(Orders { words, stdin, format: recipe.format, profile: recipe.profile.clone() })
     }
 
-    /// What earlier attempts left to this one. Without its history it begins anew, which is no
-    /// failure.
-    async fn past(&self, task: &Task, recipe: &Recipe) -> Past {
-        if task.attempt < 2 || !recipe.profile.feedback {
+    /// What earlier attempts left to this one.
+    fn past(&self, recipe: &Recipe, history: &History, setting: &Setting) -> Past {
+        if !recipe.profile.feedback {
             return Past::default();
         }
-        let attempts = self.store.attempts(&task.id).await.unwrap_or_default();
-        let mut past = reading::past(attempts.iter().rev().filter_map(|it| it.report.as_ref()));
-        past.session = past.session.filter(|_| self.retries == Retries::Warm);
-        past
+        let here = recipe.profile.local_sessions.then(|| setting.folder.display().to_string());
+        let past = reading::past(history.reports(), here.as_deref());
+        match self.retries {
+            Retries::Warm => past,
+            Retries::Fork => Past { forks: true, ..past },
+            Retries::Cold => Past { session: None, ..past },
+        }
     }
 
+    /// Makes the files of an attempt.
     fn prepare(&self, task: &Task) -> io::Result<Files> {
         let folder = self.project.log_folder(&task.id);
         fs::create_dir_all(&folder)?;
@@ -187,6 +323,7 @@ impl Attempts {
         let files = Files {
             log: folder.join(format!("{attempt}.log")),
             verify_log: folder.join(format!("{attempt}.verify.log")),
+            merge_log: folder.join(format!("{attempt}.merge.log")),
             task: folder.join(format!("{attempt}.task.json")),
             result: folder.join(format!("{attempt}.result.json")),
             shown_log: format!("logs/{}/{attempt}.log", file_name(&task.id)),
@@ -203,13 +340,13 @@ impl Attempts {
         Ok(files)
     }
 
-    fn tell_start(&self, job: &Job, context: &Context, lent: &Lent) {
+    fn tell_start(&self, job: &Job, context: &Context, credential: Option<&str>) {
         self.reporter.tell(&Event::TaskStarted {
             task: job.claim.fence.task.clone(),
             title: job.claim.task.spec.title.clone(),
             attempt: job.claim.fence.attempt,
             worker: context.worker().number(),
-            credential: lent.label().map(str::to_owned),
+            credential: credential.map(str::to_owned),
         });
     }
 
@@ -218,13 +355,14 @@ impl Attempts {
         job: &Job,
         context: &Context,
         orders: Orders,
+        setting: &Setting,
         files: &Files,
         lent: &Lent,
     ) -> Ended {
         let Orders { words, stdin, format, profile } = orders;
         let (reading, stop) = (Reading::new(format), Stop::new());
         let mut command = self
-            .command_of(&words, &job.claim.task, files)
+            .command_of(&words, &job.claim.task, setting, files)
             .stdin(stdin)
             .envs_remove(&profile.unset)
             .envs(profile.env)
@@ -248,20 +386,49 @@ impl Attempts {
         }
     }
 
-    async fn verify(&self, job: &Job, context: &Context, files: &Files, agent: Ended) -> Ended {
-        let task = &job.claim.task;
-        let Some(verify) = task.spec.verify.as_ref().or(self.verify.as_ref()) else { return agent };
-        let command = self
-            .command_of(&shell_or_argv(verify), task, files)
-            .log(LogOptions::new(&files.verify_log));
-        match self.watch(command, job, context, &Stop::new()).await {
-            Ok((exit, None)) => judge::verified(&exit, agent),
-            Ok((exit, Some(order))) => judge::stopped(&exit, order),
-            Err(failure) => failure,
+    async fn verify(
+        &self,
+        job: &Job,
+        context: &Context,
+        setting: &Setting,
+        files: &Files,
+        agent: Ended,
+    ) -> Ended {
+        match self.check(job, context, setting, files, &files.verify_log).await {
+            Ok(Some(exit)) => judge::verified(&exit, agent),
+            Ok(None) => agent,
+            Err(ended) => agent.but(ended),
         }
     }
 
-    fn command_of(&self, words: &[String], task: &Task, files: &Files) -> Command {
+    /// Runs the check, if there is one.
+    pub(super) async fn check(
+        &self,
+        job: &Job,
+        context: &Context,
+        setting: &Setting,
+        files: &Files,
+        log: &Path,
+    ) -> Result<Option<Exit>, Ended> {
+        let task = &job.claim.task;
+        let Some(check) = task.spec.verify.as_ref().or(self.verify.as_ref()) else {
+            return Ok(None);
+        };
+        let command =
+            self.command_of(&shell_or_argv(check), task, setting, files).log(LogOptions::new(log));
+        match self.watch(command, job, context, &Stop::new()).await? {
+            (exit, None) => Ok(Some(exit)),
+            (exit, Some(order)) => Err(judge::stopped(&exit, order)),
+        }
+    }
+
+    fn command_of(
+        &self,
+        words: &[String],
+        task: &Task,
+        setting: &Setting,
+        files: &Files,
+    ) -> Command {
         let spec = &task.spec;
         let last_error =
             task.error.as_deref().map(|error| ("AGENT_RUNNER_LAST_ERROR", error.replace('\0', "")));
@@ -269,8 +436,11 @@ impl Attempts {
         let program = self.programs.find(&words[0]).unwrap_or_else(|_| PathBuf::from(&words[0]));
         Command::new(program)
             .args(&words[1..])
-            .current_dir(&self.project.root)
+            .current_dir(&setting.folder)
             .envs_remove(PARENT_AGENT_VARIABLES)
+            .envs_remove(setting.unset)
+            .envs(setting.variables.iter().cloned())
+            .env("AGENT_RUNNER_ROOT", &self.project.root)
             .envs_remove(self.supply.variables())
             .env("AGENT_RUNNER_TASK_ID", task.id.as_str())
             .env("AGENT_RUNNER_ATTEMPT", task.attempt.to_string())
@@ -347,7 +517,7 @@ impl Attempts {
     }
 
     /// Waits until somebody wants the agent to end.
-    async fn ordered(&self, job: &Job, context: &Context) -> Order {
+    pub(super) async fn ordered(&self, job: &Job, context: &Context) -> Order {
         tokio::select! {
             beat = job.held.ended() => match beat {
                 Beat::Cancel => Order::Cancel,

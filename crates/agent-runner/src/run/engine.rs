@@ -25,6 +25,7 @@ use super::{
     host,
     keeper::{self, Rescuer},
     key_keeper::KeyKeeper,
+    place::Places,
     programs::Programs,
     queue::{Job, TaskQueue},
     settings::Settings,
@@ -61,6 +62,7 @@ pub struct Summary {
 pub struct Engine {
     project: Project,
     settings: Settings,
+    places: Arc<Places>,
     store: Arc<dyn TaskStore>,
     locks: LockDir,
     runs: LockDir,
@@ -82,6 +84,7 @@ impl Engine {
         store: Arc<dyn TaskStore>,
         reporter: Reporter,
     ) -> Result<Self> {
+        let places = Places::open(project, &settings.isolation)?;
         let me = Worker { run: new_name(), host: host::name(), pid: process::id(), number: 0 };
         let locks = project.open_locks(&me.run)?;
         let runs = project.open_run_locks(&me.run)?;
@@ -95,6 +98,7 @@ impl Engine {
         Ok(Self {
             project: project.clone(),
             settings,
+            places: Arc::new(places),
             store,
             locks,
             runs,
@@ -126,6 +130,7 @@ impl Engine {
         self.refuse_other_hosts().await?;
         let mut rescuer = self.rescuer();
         rescuer.look().await?;
+        self.places.recover(&self.reporter).await?;
         let counts = self.store.counts().await?;
         let signals = signals::follow(self.shutdown.clone(), self.settings.grace, self.reporter())
             .or_exit(Exit::Unexpected, || "could not follow signals".into())?;
@@ -257,6 +262,8 @@ impl Engine {
         Attempts {
             project: self.project.clone(),
             store_url: self.project.store_url(),
+            run: self.me.run.clone(),
+            places: Arc::clone(&self.places),
             recipe: self.settings.recipe.clone(),
             profiles: self.settings.profiles.clone(),
             retries: self.settings.retries,

@@ -1,6 +1,6 @@
 //! From what a process did to what an attempt came to. Never by searching its output.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use agent_runner_exec::{End, Exit};
 use agent_runner_signals::{self as signals, Format, Summary};
@@ -9,6 +9,7 @@ use super::{
     agent_result::{AgentResult, AgentResultError},
     attempt::{Ended, Order},
     outcome::Outcome,
+    proof::Proof,
     reading,
 };
 use crate::units::local;
@@ -64,9 +65,11 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
         }
         (outcome, _) => (Outcome::of_signals(outcome), verdict.message),
     };
+    let proof = Proof { terminal_event: Some(summary.ending.is_some()), ..Proof::default() };
     Ended {
         retry_after,
         details: reading::details(summary, verdict.rule),
+        proof,
         ..Ended::new(outcome, message)
     }
 }
@@ -74,22 +77,41 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
 /// The agent was content: what the check of its work says.
 pub(super) fn verified(check: &Exit, agent: Ended) -> Ended {
     if check.is_success() {
-        return agent;
+        let survivors = agent.proof.survivors + check.survivors;
+        let proof = Proof { verified: Some(true), survivors, ..agent.proof };
+        return Ended { proof, ..agent };
     }
-    let message =
-        format!("the check failed ({})\n{}", check.end, last_bytes(&check.tail, FEEDBACK_BYTES));
-    let failed = Ended { details: agent.details, ..Ended::new(Outcome::VerifyFailed, message) };
-    Ended { duration: agent.duration + check.duration, ..measured(failed, check) }
+    let tail = last_bytes(&check.tail, FEEDBACK_BYTES);
+    let message = format!("the check failed ({})\n{tail}", check.end);
+    let mut failed = measured(Ended::new(Outcome::VerifyFailed, message), check);
+    failed.proof.verified = Some(false);
+    agent.but(failed)
+}
+
+/// The check was content before the work was moved onto the target, and is not now.
+pub(super) fn refused(check: &Exit) -> Ended {
+    let tail = last_bytes(&check.tail, FEEDBACK_BYTES);
+    let message = format!(
+        "the check failed after the work was moved onto what others have merged ({})\n{tail}",
+        check.end
+    );
+    let mut failed = measured(Ended::new(Outcome::VerifyFailed, message), check);
+    failed.proof = Proof { verified: Some(false), ..Proof::default() };
+    Ended { duration: Duration::ZERO, ..failed }
 }
 
 /// Somebody wanted it to end.
 pub(super) fn stopped(exit: &Exit, order: Order) -> Ended {
-    let ended = match order {
+    measured(ordered(order), exit)
+}
+
+/// Somebody wanted it to end while nothing ran.
+pub(super) fn ordered(order: Order) -> Ended {
+    match order {
         Order::Cancel => Ended::new(Outcome::Cancelled, "cancelled while it ran".to_owned()),
         Order::Lost => Ended::new(Outcome::Stopped, "the claim was taken away".to_owned()),
         Order::Stop => Ended::new(Outcome::Stopped, "the run was stopped".to_owned()),
-    };
-    measured(ended, exit)
+    }
 }
 
 /// What the agent says of itself counts, but for a success that its exit code denies.
@@ -113,7 +135,8 @@ fn silent(exit: &Exit) -> Ended {
     }
 }
 
-fn measured(ended: Ended, exit: &Exit) -> Ended {
+fn measured(mut ended: Ended, exit: &Exit) -> Ended {
+    ended.proof.survivors = exit.survivors;
     Ended { exit_code: exit.code, signal: exit.signal, duration: exit.duration, ..ended }
 }
 

@@ -13,6 +13,10 @@ pub enum Outcome {
     TaskFailed,
     /// The agent was content, the check was not.
     VerifyFailed,
+    /// The agent and the check were content, but no file was changed, and one should have been.
+    NoDiff,
+    /// The work does not go together with what others have merged.
+    Conflict,
     /// The attempt took too long.
     TimedOut,
     /// The agent was silent too long.
@@ -49,6 +53,8 @@ pub enum Outcome {
     WorkerFailed,
     /// Somebody else holds the task's lock.
     Locked,
+    /// The work is done, but something that a person has to put away keeps it from being merged.
+    MergeBlocked,
     /// A person took the task out.
     Cancelled,
     /// The run stopped.
@@ -79,6 +85,8 @@ impl Outcome {
             Self::Succeeded => Payer::Done,
             Self::TaskFailed
             | Self::VerifyFailed
+            | Self::NoDiff
+            | Self::Conflict
             | Self::TimedOut
             | Self::IdleTimedOut
             | Self::ContextOverflow
@@ -99,6 +107,7 @@ impl Outcome {
             | Self::Auth
             | Self::Billing
             | Self::Locked
+            | Self::MergeBlocked
             | Self::Stopped => Payer::Nobody,
         }
     }
@@ -146,6 +155,8 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::TaskFailed => "task_failed",
             Self::VerifyFailed => "verify_failed",
+            Self::NoDiff => "no_diff",
+            Self::Conflict => "conflict",
             Self::TimedOut => "timed_out",
             Self::IdleTimedOut => "idle_timed_out",
             Self::Invalid => "invalid",
@@ -164,6 +175,7 @@ impl Outcome {
             Self::Crashed => "crashed",
             Self::WorkerFailed => "worker_failed",
             Self::Locked => "locked",
+            Self::MergeBlocked => "merge_blocked",
             Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",
         }

@@ -41,6 +41,9 @@ pub(super) async fn show(
         settings.admission.jobs,
         project.root.display()
     ));
+    if let Some(isolation) = settings.isolation.in_words() {
+        ui.say(format_args!("  {isolation}"));
+    }
     tell_limits(ui, settings);
     tell_keys(ui, project)?;
     for task in &tasks {

@@ -21,6 +21,7 @@ use super::{
     claims::{Claims, Held},
     locks::Locks,
     outcome::{Outcome, Payer},
+    proof::Proof,
     shutdown::{Shutdown, Stage},
     supply::{Ready, Supply},
     tally::Tally,
@@ -351,7 +352,7 @@ impl TaskQueue {
             duration: ended.duration,
             log: ended.log.clone(),
             credential: ended.credential.clone(),
-            details: ended.details.clone().into_iter().collect(),
+            details: ended.details_with_proof(),
         }
     }
 
@@ -410,5 +411,6 @@ fn event(worker: WorkerId, claim: &Claim, report: &Report, finished: &Finished) 
         duration_s: report.duration.as_secs_f64(),
         retry_after_s: retry_after,
         log: report.log.clone(),
+        proof: Proof::of(&report.details).map(Box::new),
     }
 }

@@ -10,7 +10,10 @@ use agent_runner_signals::{Event, Format, Outcome, Parser, Summary};
 use agent_runner_task_store::{Report, Verdict};
 use serde_json::{Value, json};
 
-use super::outcome::Outcome as Ended;
+use super::{
+    outcome::Outcome as Ended,
+    proof::{self, Proof},
+};
 use crate::profile::Past;
 
 /// Reads one agent's output.
@@ -50,10 +53,20 @@ const fn is_hopeless(outcome: Outcome) -> bool {
 
 /// What earlier attempts left, from their reports, last one first.
 ///
-/// The last agent's session is resumed unless it is full. That it left none means a new one: maybe
-/// its own could not be resumed. A limit is nothing to tell the next agent of.
-pub(super) fn past<'a>(reports: impl Iterator<Item = &'a Report> + Clone) -> Past {
-    let last = reports.clone().find(|report| !report.details.is_empty());
+/// The last agent's session is resumed unless it is full or, where that matters, began in another
+/// folder than this one. That it left none means a new one: maybe its own could not be resumed. A
+/// limit is nothing to tell the next agent of.
+pub(super) fn past<'a>(
+    reports: impl Iterator<Item = &'a Report> + Clone,
+    folder: Option<&str>,
+) -> Past {
+    let said = |report: &&Report| report.details.keys().any(|name| name != proof::DETAIL);
+    let last = reports.clone().find(said);
+    let is_here = |report: &&Report| {
+        let work = Proof::of(&report.details).and_then(|proof| proof.work);
+        folder.is_none_or(|folder| work.is_none_or(|work| work.folder == folder))
+    };
+    let last = last.filter(is_here);
     let is_full = |report: &&Report| {
         [Ended::ContextOverflow, Ended::Refused].iter().any(|it| it.as_str() == report.outcome)
     };
@@ -62,6 +75,7 @@ pub(super) fn past<'a>(reports: impl Iterator<Item = &'a Report> + Clone) -> Pas
     Past {
         session: session.and_then(Value::as_str).map(str::to_owned),
         error: failed.next().and_then(|report| report.message.clone()),
+        forks: false,
     }
 }
 

@@ -1,0 +1,163 @@
+//! Merges that go wrong: kills at the worst moment, things in the way, checks that change their mind.
+
+use agent_runner_tests::{Sandbox, Signal};
+
+use crate::worktrees::{call, project, proof, run};
+
+/// A git that kills whoever started it, once, right before or after it has moved the target.
+fn deadly_git(sandbox: &Sandbox, when: &str) {
+    let real = sandbox.shell("command -v git").exits(0).stdout;
+    let kill = "mkdir $MARKS/killed 2> /dev/null && kill -9 $PPID && exit 1";
+    let (before, after) = if when == "before" { (kill, ":") } else { (":", kill) };
+    let script = format!(
+        "case \"$*\" in *'merge --ff-only'*) {before};; esac
+        {} \"$@\"; code=$?
+        case \"$*\" in *'merge --ff-only'*) {after};; esac
+        exit $code",
+        real.trim_end()
+    );
+    sandbox.script("git", &script);
+}
+
+/// The target moves last before the runner can note it. It is known all the same, and done once.
+#[test]
+fn a_runner_that_is_killed_at_the_merge_has_merged_or_not() {
+    for when in ["after", "before"] {
+        let sandbox = project("one\n");
+        let script = "echo $a >> $root/marks/ran; echo x > new";
+        deadly_git(&sandbox, when);
+        let marks = sandbox.path("marks");
+        let marks = marks.to_str().expect("UTF-8");
+        let killed = call(&sandbox, &["--merge"], script).env("MARKS", marks).run();
+        assert_eq!(killed.signal, Some(9), "{killed}");
+        let again = call(&sandbox, &["--merge"], script).env("MARKS", marks).run().exits(0);
+        assert_eq!(sandbox.outcomes("1"), ["lost", "succeeded"], "{when}: {again}");
+        assert_eq!(sandbox.git("rev-list --count main"), "2", "{when}");
+        assert_eq!(sandbox.read("new"), "x\n");
+        let merged = &proof(&sandbox, "1")["merged"];
+        assert_eq!(merged["already"], when == "after", "{when}: {merged}");
+        assert_eq!(merged["commit"], sandbox.git("rev-parse main"), "{when}");
+        let runs = if when == "after" { "1\n" } else { "1\n2\n" };
+        assert_eq!(sandbox.read("marks/ran"), runs, "{when}: the agent is not run for nothing");
+    }
+}
+
+/// A person wants it done again: what was recorded as merged is no reason to skip it.
+#[test]
+fn a_merged_task_can_be_done_again() {
+    let sandbox = project("one\n");
+    let script = "echo $a >> new";
+    run(&sandbox, &["--merge"], script).exits(0);
+    sandbox.run(["retry", "1"]).exits(0);
+    run(&sandbox, &["--merge"], script).exits(0);
+    assert_eq!(sandbox.read("new"), "1\n2\n");
+    assert_eq!(sandbox.git("rev-list --count main"), "3");
+}
+
+/// Another store has tasks of the same names: they are others.
+#[test]
+fn a_new_store_begins_anew() {
+    let sandbox = project("one\n");
+    run(&sandbox, &["--merge"], "echo 1 > old").exits(0);
+    run(
+        &sandbox,
+        &["--merge", "--store", "sqlite:other.db", "--attempts", "2"],
+        "test $a = 2 && echo 2 > new",
+    )
+    .exits(0);
+    assert_eq!((sandbox.read("old"), sandbox.read("new")), ("1\n".into(), "2\n".into()));
+}
+
+/// What is not committed stays, and what is in the way of it waits; the agent is not run again.
+#[test]
+fn a_merge_waits_for_what_is_in_the_way() {
+    let sandbox = project("one\n");
+    sandbox.write("README", "mine\n");
+    let script = "echo $a >> $root/marks/ran; echo theirs > README";
+    let running = call(&sandbox, &["--merge"], script).start();
+    let blocked = running.event(|event| event["outcome"] == "merge_blocked");
+    assert!(blocked["message"].as_str().is_some_and(|it| it.contains("README")), "{blocked}");
+    assert_eq!(blocked["proof"]["ready"], true, "{blocked}");
+    assert_eq!(sandbox.read("README"), "mine\n", "it is left alone");
+    sandbox.git("checkout -q README");
+    running.wait().exits(0);
+    assert_eq!(sandbox.read("README"), "theirs\n");
+    assert_eq!(sandbox.read("marks/ran"), "1\n", "only the merge was tried again");
+    assert_eq!(sandbox.outcomes("1").last().map(String::as_str), Some("succeeded"));
+    assert_eq!(sandbox.show("1")["failures"], 0, "it costs the task nothing");
+}
+
+/// Each is fine for itself, both together are not: the second hears of it and mends it.
+#[test]
+fn what_lands_was_checked_there() {
+    let sandbox = project("one\ntwo\n");
+    let verify = "test $(cat n-* | wc -l) -le 1";
+    let script = "test $id = 1 || while [ $a = 1 -a ! -f $root/n-1 ]; do sleep 0.02; done
+        if [ $a = 1 ]; then echo x > n-$id; else echo \"$AGENT_RUNNER_LAST_ERROR\" > $root/marks/told; : > n-$id; fi";
+    run(&sandbox, &["--merge", "-j", "2", "--verify", verify], script).exits(0);
+    assert_eq!(sandbox.outcomes("2"), ["verify_failed", "succeeded"]);
+    let told = sandbox.read("marks/told");
+    assert!(told.contains("after the work was moved onto what others have merged"), "{told}");
+    assert!(sandbox.has(".agent-runner/logs/2/1.merge.log"));
+    assert_eq!(sandbox.git("show main:n-1"), "x");
+}
+
+/// Nobody merges for a task that a person took out while it was checked.
+#[test]
+fn a_cancelled_task_is_not_merged() {
+    let sandbox = project("one\ntwo\n");
+    let verify = "test ! -f first || test $AGENT_RUNNER_TASK_ID = 1 || { touch $AGENT_RUNNER_ROOT/marks/checks; sleep 100; }";
+    let script = "test $id = 1 || while [ ! -f $root/first ]; do sleep 0.02; done
+        if [ $id = 1 ]; then sleep 0.3; touch first; else touch second; fi";
+    let running =
+        call(&sandbox, &["--merge", "-j", "2", "--grace", "200ms", "--verify", verify], script)
+            .start();
+    sandbox.wait_for("marks/checks");
+    sandbox.run(["cancel", "2"]).exits(0);
+    running.wait().exits(0);
+    assert_eq!(sandbox.outcomes("2"), ["cancelled"]);
+    assert!(sandbox.has("first") && !sandbox.has("second"));
+    assert_eq!(
+        sandbox.git("ls-tree --name-only agent-runner/2 second"),
+        "second",
+        "but it is kept"
+    );
+}
+
+/// Ctrl-C while a merge is checked ends the check, and the next run only has to merge.
+#[test]
+fn a_stopped_merge_is_gone_on_with() {
+    let sandbox = project("one\ntwo\n");
+    let verify = "test ! -f first || test -f $AGENT_RUNNER_ROOT/marks/open || test $AGENT_RUNNER_TASK_ID = 1 || { touch $AGENT_RUNNER_ROOT/marks/checks; sleep 100; }";
+    let script = "echo $a >> $root/marks/ran-$id
+        test $id = 1 || while [ ! -f $root/marks/ran-1 ]; do sleep 0.02; done
+        if [ $id = 1 ]; then touch first; else touch second; fi";
+    let flags = ["--merge", "-j", "2", "--grace", "200ms", "--verify", verify];
+    let mut running = call(&sandbox, &flags, script).start();
+    sandbox.wait_for("marks/checks");
+    running.signal(Signal::INT);
+    running.event_named("stopping");
+    running.signal(Signal::INT);
+    running.wait().exits(130);
+    assert!(!sandbox.has("second"), "it is not merged");
+    sandbox.write("marks/open", "");
+    call(&sandbox, &flags, script).run().exits(0);
+    assert!(sandbox.has("second"));
+    assert_eq!(sandbox.read("marks/ran-2"), "1\n", "the agent is not run again");
+}
+
+/// The agent removes what git needs, its own worktree and its branch.
+#[test]
+fn an_agent_that_breaks_its_worktree_loses_nothing_that_lies_there() {
+    let sandbox = project("one\ntwo\nthree\n");
+    let script = "echo $id > $id; case $id in
+        1) rm .git;;
+        2) git add -A; git commit -qm mine; rm -rf ../w*/.git; cd $root; rm -rf \"$AGENT_RUNNER_WORKTREE\";;
+        3) git checkout -q --detach; git branch -q -D agent-runner/3;;
+        esac";
+    run(&sandbox, &["--merge", "-j", "1"], script).exits(0);
+    for id in ["1", "2", "3"] {
+        assert_eq!(sandbox.read(id), format!("{id}\n"));
+    }
+    assert_eq!(sandbox.git("rev-list --count main"), "4");
+}
