@@ -9,8 +9,8 @@ use agent_runner_backoff::ExponentialBackoff;
 use agent_runner_lock::{LockDir, LostError, NoteError};
 use agent_runner_pool::{Assignment, End, JobError, Source, SourceError, Stop, Then, WorkerId};
 use agent_runner_task_store::{
-    Claim, ClaimRequest, Fence, Finished, Report, StoreError, TaskId, TaskStatus, TaskStore,
-    Verdict, Worker,
+    Claim, ClaimRequest, Counts, Fence, Finished, Report, StoreError, TaskId, TaskStatus,
+    TaskStore, Verdict, Worker,
 };
 use tokio::sync::{Mutex as Turn, Notify, mpsc};
 
@@ -130,16 +130,15 @@ impl Source<Ended, Ended> for TaskQueue {
             }
             // What this waits for is registered before the store is asked, so that no ring is missed.
             let changed = self.changed.notified();
-            let mut counts = self.store.counts().await?;
+            let (mut due, mut counts) = self.look().await?;
             if counts.pending > 0 {
                 // A task that is claimed is started at once: what there is to wait for comes first.
                 let Some(place) = self.admission.admit(stop).await else { break };
-                counts = self.store.counts().await?;
+                (due, counts) = self.look().await?;
                 if let Some(assignment) = self.claim(worker, place).await? {
                     return Ok(Some(assignment));
                 }
             }
-            let due = self.store.next_due().await?;
             if counts.running == 0 && due.is_none() {
                 return Ok(None);
             }
@@ -198,6 +197,13 @@ impl Source<Ended, Ended> for TaskQueue {
 }
 
 impl TaskQueue {
+    /// When the next task comes due, and how many stand where, in this order: one that comes due
+    /// between the two questions is seen by one of them.
+    async fn look(&self) -> Result<(Option<Duration>, Counts), StoreError> {
+        let due = self.store.next_due().await?;
+        Ok((due, self.store.counts().await?))
+    }
+
     async fn claim(
         &self,
         worker: WorkerId,
