@@ -178,6 +178,7 @@ impl KeyRing {
     /// way before says nothing about them any more. Returns whether there is such a key.
     pub fn reset(&mut self, label: &str, now: SystemTime) -> bool {
         let moment = self.follow(now);
+        self.queue.touch();
         self.places.reset(label, moment)
     }
 

@@ -5,6 +5,8 @@ mod command;
 mod file;
 mod secrets;
 mod seed;
+#[cfg(feature = "tokio")]
+mod shared;
 #[cfg(feature = "simulate")]
 mod simulated;
 mod state_file;

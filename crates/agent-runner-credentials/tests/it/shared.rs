@@ -1,0 +1,154 @@
+//! A ring that many tasks wait in, by a clock that stands still until all wait.
+
+use std::{
+    pin::pin,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use agent_runner_credentials::{
+    Answer, ApiKey, Credential, End, KeyRing, Rejection, Scope, SharedRing, Want,
+};
+use tokio::time::{Instant, timeout};
+
+fn ring(keys: usize) -> SharedRing {
+    let key = |number| {
+        let key = ApiKey::new(&format!("sk-{number}")).expect("it has no white space");
+        Credential::new(format!("key-{number}"), "anthropic", key)
+    };
+    let start = Instant::now();
+    let clock = move || UNIX_EPOCH + (Instant::now() - start);
+    SharedRing::with_clock(KeyRing::new((0..keys).map(key)), clock)
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Lets all keys rest for so long.
+async fn rest(ring: &SharedRing, keys: usize, wait: Duration) {
+    for _ in 0..keys {
+        let lent = ring.lease(Want::call()).await.expect("a key is ready");
+        lent.settle(End::Rejected(Rejection::RateLimited { retry_after: Some(wait) }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_as_long_as_the_server_said_and_not_longer() {
+    let ring = ring(1);
+    rest(&ring, 1, seconds(90)).await;
+    let start = Instant::now();
+    let lent = ring.lease(Want::call()).await.expect("it comes back");
+    let waited = start.elapsed();
+    assert!(waited >= seconds(90), "{waited:?}");
+    assert!(waited < seconds(90) + Duration::from_millis(5), "{waited:?}");
+    lent.settle(End::Success(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_longest_is_first_and_who_leaves_is_not_waited_for() {
+    let ring = ring(1);
+    rest(&ring, 1, seconds(10)).await;
+    let (sender, mut served) = tokio::sync::mpsc::unbounded_channel();
+    let mut leaving = Box::pin(ring.lease(Want::call()));
+    assert!(timeout(seconds(1), &mut leaving).await.is_err(), "nobody is served before");
+    for number in 0..20 {
+        let (ring, sender) = (ring.clone(), sender.clone());
+        tokio::spawn(async move {
+            let lent = ring.lease(Want::call()).await.expect("it comes back");
+            sender.send(number).expect("somebody listens");
+            tokio::time::sleep(seconds(1)).await;
+            lent.settle(End::Success(None));
+        });
+        tokio::task::yield_now().await;
+    }
+    drop(leaving);
+    drop(sender);
+    let mut order = Vec::new();
+    while let Some(number) = served.recv().await {
+        order.push(number);
+    }
+    assert_eq!(order, (0..20).collect::<Vec<_>>());
+    assert_eq!(ring.snapshot().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_dropped_serves_the_next_one_at_once() {
+    let ring = ring(1);
+    // Of a key that is not known yet, few calls are made at once.
+    let mut out = Vec::new();
+    while let Ok(lent) = ring.try_lease(&Want::call()) {
+        out.push(lent);
+    }
+    assert!((2..20).contains(&out.len()), "{} calls", out.len());
+    let mut waiting = pin!(ring.lease(Want::call()));
+    assert!(timeout(seconds(60), &mut waiting).await.is_err(), "nothing is known yet");
+    out.pop();
+    let served = timeout(Duration::ZERO, waiting).await.expect("its place is free");
+    assert!(served.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_what_never_comes_ends_at_once() {
+    let ring = ring(2);
+    for _ in 0..2 {
+        let lent = ring.lease(Want::call()).await.expect("a key is left");
+        lent.settle(End::Answer(&Answer::new(401, &[], ""), None));
+    }
+    let none = ring.lease(Want::call()).await.expect_err("both are out");
+    assert_eq!((none.until, none.reason), (None, Some(Rejection::Unauthorized)));
+    let reset = ring.with(|ring, now| ring.reset("key-1", now));
+    assert!(reset && ring.lease(Want::call()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_serves_who_waits() {
+    let ring = ring(1);
+    let lent = ring.lease(Want::call()).await.expect("a key is ready");
+    let spent = Rejection::QuotaExhausted { resets_in: None, scope: Scope::Account };
+    lent.settle(End::Rejected(spent));
+    let mut waiting = pin!(ring.lease(Want::call()));
+    assert!(timeout(seconds(60), &mut waiting).await.is_err());
+    ring.with(|ring, now| ring.reset("key-0", now));
+    assert!(timeout(Duration::ZERO, waiting).await.expect("at once").is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_no_key_may_use_is_no_reason_to_wait() {
+    let ring = ring(2);
+    let want = || Want::call().model("claude-9");
+    for _ in 0..2 {
+        let lent = ring.lease(want()).await.expect("a key is left");
+        let body =
+            r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-9"}}"#;
+        lent.settle(End::Answer(&Answer::new(404, &[], body), None));
+    }
+    let none = ring.lease(want()).await.expect_err("there is no such model");
+    assert_eq!(none.reason, Some(Rejection::Forbidden));
+    let other = ring.lease(Want::call().model("claude-8")).await.expect("others are fine");
+    assert_eq!(other.model(), Some("claude-8"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_a_little_for_its_key_and_then_stays_elsewhere() {
+    let ring = ring(2);
+    let want = || Want::call().session("one").patience(seconds(8));
+    let label = |lent: &agent_runner_credentials::Lent| lent.credential().label.clone();
+    let refuse = |lent: agent_runner_credentials::Lent, wait| {
+        lent.settle(End::Rejected(Rejection::RateLimited { retry_after: Some(seconds(wait)) }));
+    };
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    let home = label(&lent);
+    refuse(lent, 5);
+    let start = Instant::now();
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    assert_eq!((label(&lent), start.elapsed().as_secs()), (home.clone(), 5), "a little");
+    refuse(lent, 60);
+    let start = Instant::now();
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    let elsewhere = label(&lent);
+    assert!(elsewhere != home && start.elapsed() < seconds(1), "it is known to be too long");
+    lent.settle(End::Success(None));
+    tokio::time::sleep(seconds(100)).await;
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    assert_eq!(label(&lent), elsewhere, "its cache is there now");
+}
