@@ -12,6 +12,8 @@ use crate::{Answer, time};
 pub(super) struct Body {
     /// Whether it reports an error, whatever the status says.
     pub(super) is_error: bool,
+    /// A status in the body: OpenRouter's streams and Gemini's have it there.
+    pub(super) code: Option<u16>,
     /// Types, codes and reasons.
     pub(super) words: Vec<String>,
     /// The text for people.
@@ -75,6 +77,8 @@ impl Body {
         for field in ["type", "__type", "code", "status", "reason"] {
             self.word_at(error, field);
         }
+        let code = error.get("code").and_then(Value::as_u64).and_then(|code| code.try_into().ok());
+        self.code = code.filter(|code| (400..600).contains(code));
         let message = error.get("message").or_else(|| error.get("Message"));
         self.message = message.and_then(Value::as_str).unwrap_or_default().to_lowercase();
         self.resets_at = error.get("resets_at").and_then(Value::as_u64).and_then(time::at);

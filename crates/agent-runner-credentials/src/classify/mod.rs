@@ -39,10 +39,12 @@ const LONGEST_RATE: Duration = Duration::from_secs(300);
 /// assert_eq!(classify(&broke, now), Verdict::Rejected(Rejection::Billing));
 /// ```
 pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Verdict {
-    let case = Case { answer, body: Body::read(answer), now: hints::server_time(answer, now) };
-    if answer.is_success() && !case.body.is_error {
+    let body = Body::read(answer);
+    if answer.is_success() && !body.is_error {
         return Verdict::Fine;
     }
+    let status = body.code.filter(|_| answer.is_success()).unwrap_or(answer.status);
+    let case = Case { answer, status, body, now: hints::server_time(answer, now) };
     // Quota before rate: a spent month is also a 429.
     case.no_quota()
         .or_else(|| case.quota())
@@ -58,6 +60,8 @@ pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Verdict {
 /// An answer, read.
 struct Case<'a> {
     answer: &'a Answer<'a>,
+    /// Its status, or that of the error that it is about.
+    status: u16,
     body: Body,
     /// The server's time.
     now: SystemTime,
@@ -158,7 +162,7 @@ impl Case<'_> {
     }
 
     fn rest(&self) -> Verdict {
-        match self.answer.status {
+        match self.status {
             200..=299 => self.event(),
             408 | 409 | 424 | 425 | 499 | 500.. => Verdict::Transient,
             ..=400 | 404..=407 | 410..=415 | 417 | 422 | 431 => Verdict::BadRequest,
@@ -173,7 +177,7 @@ impl Case<'_> {
     }
 
     fn is(&self, statuses: &[u16]) -> bool {
-        statuses.contains(&self.answer.status)
+        statuses.contains(&self.status)
     }
 
     fn hint(&self) -> Option<Duration> {
