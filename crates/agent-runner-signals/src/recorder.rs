@@ -1,5 +1,7 @@
 //! Writes down what an output tells, and hands it on.
 
+use std::mem;
+
 use serde_json::Value;
 
 use crate::{
@@ -14,6 +16,10 @@ pub(crate) struct Record {
     message: Option<(String, Usage)>,
     /// The usage of the messages before it.
     before: Usage,
+    /// What is being said, as far as it is kept.
+    text: String,
+    /// The reason for which an answer is about to end.
+    stop_reason: Option<String>,
 }
 
 /// A record that is being written.
@@ -24,7 +30,13 @@ pub(crate) struct Recorder<'a> {
 
 impl Record {
     pub(crate) fn new(format: Format) -> Self {
-        Self { summary: Summary::new(format), message: None, before: Usage::default() }
+        Self {
+            summary: Summary::new(format),
+            message: None,
+            before: Usage::default(),
+            text: String::new(),
+            stop_reason: None,
+        }
     }
 }
 
@@ -61,6 +73,29 @@ impl Recorder<'_> {
         self.progress();
         self.summary().messages += 1;
         self.tell(Event::MessageSaid { text: text::short(text) });
+    }
+
+    /// A piece of a message that is still growing.
+    pub(crate) fn said(&mut self, piece: &str) {
+        if self.record.text.len() < text::MAX_TEXT {
+            self.record.text.push_str(&text::short(piece));
+        }
+    }
+
+    /// The message has grown to its end, if there was one.
+    pub(crate) fn said_all(&mut self) {
+        let text = mem::take(&mut self.record.text);
+        if !text.is_empty() {
+            self.message(&text);
+        }
+    }
+
+    pub(crate) fn stopping(&mut self, reason: Option<&str>) {
+        self.record.stop_reason = reason.map(text::short);
+    }
+
+    pub(crate) fn stop_reason(&self) -> Option<&str> {
+        self.record.stop_reason.as_deref()
     }
 
     pub(crate) fn tool(&mut self, name: &str) {

@@ -52,20 +52,30 @@ fn read_item(object: &Value, recorder: &mut Recorder<'_>) {
     }
 }
 
-/// Requests are made again as `Reconnecting... 2/5 (why)`.
+/// Requests are made again as `Reconnecting... 2/5 (why)`, and without end as
+/// `Reconnecting... waiting for network (why)`.
 fn read_error(text: &str, recorder: &mut Recorder<'_>) {
-    let Some((attempt, max_attempts, why)) = retry(text) else {
-        return recorder.trouble(trouble(text));
+    let Some((count, why)) = retry(text) else { return recorder.trouble(trouble(text)) };
+    let (attempt, max_attempts) = match count {
+        Some((attempt, max_attempts)) => (attempt, Some(max_attempts)),
+        None => (recorder.record.summary.retries + 1, None),
     };
-    recorder.retry(attempt, Some(max_attempts), trouble(why));
+    recorder.retry(attempt, max_attempts, trouble(why));
 }
 
-fn retry(text: &str) -> Option<(u64, u64, &str)> {
-    let rest = text.strip_prefix("Reconnecting...")?;
-    let (attempt, rest) = leading_number(rest.trim_start())?;
-    let (max_attempts, rest) = leading_number(rest.strip_prefix('/')?)?;
+/// Which retry it is of how many, if that is told, and why.
+fn retry(text: &str) -> Option<(Option<(u64, u64)>, &str)> {
+    let rest = text.strip_prefix("Reconnecting...")?.trim_start();
+    let (count, rest) = match rest.strip_prefix("waiting for network") {
+        Some(rest) => (None, rest),
+        None => {
+            let (attempt, rest) = leading_number(rest)?;
+            let (max_attempts, rest) = leading_number(rest.strip_prefix('/')?)?;
+            (Some((attempt, max_attempts)), rest)
+        }
+    };
     let why = rest.trim().strip_prefix('(').unwrap_or_default();
-    Some((attempt, max_attempts, why.strip_suffix(')').unwrap_or(why)))
+    Some((count, why.strip_suffix(')').unwrap_or(why)))
 }
 
 fn trouble(text: &str) -> Trouble {

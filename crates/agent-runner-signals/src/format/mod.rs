@@ -3,6 +3,7 @@
 mod claude;
 mod codex;
 mod gemini;
+mod messages;
 mod opencode;
 
 use std::{fmt, str::FromStr};
@@ -23,6 +24,8 @@ pub enum Format {
     GeminiJson,
     /// `opencode run --format json`.
     OpenCodeJson,
+    /// The events of the Messages API, one on each line, as `agent-runner messages` prints them.
+    Messages,
     /// Anything else. Its text is never searched: the end of its process says all.
     Plain,
 }
@@ -47,21 +50,23 @@ pub(crate) struct Reading {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ClaudeStreamJson,
         Self::CodexJson,
         Self::GeminiJson,
         Self::OpenCodeJson,
+        Self::Messages,
         Self::Plain,
     ];
 
-    /// The CLI's name: `claude`, `codex`, `gemini`, `opencode` or `plain`. It can be parsed.
+    /// The CLI's name: `claude`, `codex`, `gemini`, `opencode`, `messages` or `plain`. It can be parsed.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClaudeStreamJson => "claude",
             Self::CodexJson => "codex",
             Self::GeminiJson => "gemini",
             Self::OpenCodeJson => "opencode",
+            Self::Messages => "messages",
             Self::Plain => "plain",
         }
     }
@@ -73,6 +78,7 @@ impl Format {
             Self::CodexJson => Some(&codex::READING),
             Self::GeminiJson => Some(&gemini::READING),
             Self::OpenCodeJson => Some(&opencode::READING),
+            Self::Messages => Some(&messages::READING),
             Self::Plain => None,
         }
     }

@@ -9,6 +9,7 @@
 mod claude;
 mod codex;
 mod gemini;
+mod messages;
 mod opencode;
 mod providers;
 
@@ -17,7 +18,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use crate::{Format, Outcome, RateLimit, Summary, Trouble, text};
 
 /// The version of the rules. It grows with every change of what an output comes to.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// A wait that is longer than this is a quota, not a rate.
 const LONGEST_RATE: Duration = Duration::from_secs(300);
@@ -98,6 +99,7 @@ fn rules(format: Format) -> impl Iterator<Item = &'static Rule> {
         Format::CodexJson => codex::RULES,
         Format::GeminiJson => gemini::RULES,
         Format::OpenCodeJson => opencode::RULES,
+        Format::Messages => messages::RULES,
         Format::Plain => &[],
     };
     own.iter().chain(providers::RULES)

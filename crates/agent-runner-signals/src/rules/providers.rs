@@ -13,6 +13,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("api.usage-limits", &[Says("reached your specified "), Says(" usage limits")], Quota),
     rule("api.usage-limit-reached", &[Word("usage_limit_reached")], Quota),
     rule("api.insufficient-quota", &[Word("insufficient_quota")], Quota),
+    rule("api.spend-limit", &[Word("enforced_spend_limit_reached")], Quota),
     rule("api.credit-too-low", &[Says("credit balance is too low")], Billing),
     rule("api.billing", &[Word("billing_error")], Billing),
     rule("api.prompt-too-long", &[Says("prompt is too long")], ContextOverflow),

@@ -49,6 +49,8 @@ const RUNS: &[(&str, End, Outcome)] = &[
     ("codex-custom-o503", Exited(1), Overloaded),
     ("codex-custom-odrop", Exited(1), Network),
     ("codex-custom-ook", Exited(0), Succeeded),
+    // It waits for a network without end, until its supervisor does not.
+    ("codex-offline", TimedOut, Network),
     ("gemini-json-g400key", Exited(144), Auth),
     ("gemini-json-g404", Exited(1), ModelNotFound),
     ("gemini-json-g429day", Exited(173), Quota),

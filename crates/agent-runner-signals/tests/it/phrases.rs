@@ -258,3 +258,74 @@ fn opencode_errors() {
         check(Format::OpenCodeJson, &opencode(name, &data), Exited(1), expected);
     }
 }
+
+/// An error of the API, as `agent-runner messages` prints it.
+fn messages(status: Option<u16>, kind: &str, message: &str) -> String {
+    json!({"type": "error", "status": status, "error": {"type": kind, "message": message}})
+        .to_string()
+}
+
+#[test]
+fn messages_errors() {
+    use Outcome::{
+        Auth, Billing, ContextOverflow, ModelNotFound, Network, Overloaded, Quota, TaskFailed,
+        Throttled,
+    };
+    for (status, kind, message, expected) in [
+        (Some(429), "rate_limit_error", "slow down", Throttled),
+        (
+            Some(400),
+            "invalid_request_error",
+            "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+            Quota,
+        ),
+        (Some(400), "invalid_request_error", "Your credit balance is too low to access …", Billing),
+        (Some(402), "billing_error", "no", Billing),
+        (Some(401), "authentication_error", "invalid x-api-key", Auth),
+        (Some(403), "permission_error", "no", Auth),
+        (Some(404), "not_found_error", "model: x", ModelNotFound),
+        (Some(413), "request_too_large", "no", ContextOverflow),
+        (Some(400), "invalid_request_error", "prompt is too long: 9 > 8", ContextOverflow),
+        (Some(400), "invalid_request_error", "max_tokens: too large", TaskFailed),
+        (Some(500), "api_error", "no", Overloaded),
+        (Some(529), "overloaded_error", "Overloaded", Overloaded),
+        (None, "overloaded_error", "Overloaded", Overloaded),
+        (None, "api_error", "no", Overloaded),
+        (None, "network_error", "the answer was cut off", Network),
+        (None, "error_of_a_later_version", "no", TaskFailed),
+    ] {
+        check(Format::Messages, &messages(status, kind, message), Exited(1), expected);
+    }
+    let limit = json!({"type": "response", "status": 429, "limits": {
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-reset": (NOW + 60).to_string(),
+        "anthropic-ratelimit-unified-representative-claim": "five_hour"}});
+    let spent = format!("{limit}\n{}", messages(Some(429), "rate_limit_error", "no"));
+    let verdict = check(Format::Messages, &spent, Exited(1), Quota);
+    assert_eq!(verdict.reset_at, Some(at(NOW + 60)));
+    let spend = json!({"type": "error", "status": 429, "error": {"type": "rate_limit_error",
+        "message": "no", "details": {"error_code": "enforced_spend_limit_reached"}}});
+    check(Format::Messages, &spend.to_string(), Exited(1), Quota);
+    let wait = json!({"type": "error", "status": 429, "retry_after_s": 2.0,
+        "error": {"type": "rate_limit_error", "message": "no"}});
+    let verdict = check(Format::Messages, &wait.to_string(), Exited(1), Throttled);
+    assert_eq!(verdict.retry_after.map(|wait| wait.as_secs()), Some(2));
+}
+
+#[test]
+fn messages_ends() {
+    use Outcome::{ContextOverflow, NoTerminalEvent, Refused, Succeeded, TaskFailed};
+    for (reason, code, expected) in [
+        (Some("end_turn"), 0, Succeeded),
+        (Some("stop_sequence"), 0, Succeeded),
+        (Some("refusal"), 1, Refused),
+        (Some("max_tokens"), 1, TaskFailed),
+        (Some("model_context_window_exceeded"), 1, ContextOverflow),
+        (None, 1, TaskFailed),
+    ] {
+        let delta = json!({"type": "message_delta", "delta": {"stop_reason": reason}});
+        check(Format::Messages, &delta.to_string(), Exited(code), NoTerminalEvent);
+        let whole = format!("{delta}\n{}", json!({"type": "message_stop"}));
+        check(Format::Messages, &whole, Exited(code), expected);
+    }
+}

@@ -57,6 +57,11 @@ fn said(format: Format, text: &str) -> String {
                 "status": "error", "error": text, "output": text}}}),
             json!({"type": "step_finish", "part": {"reason": "tool-calls"}}),
         ],
+        Format::Messages => vec![
+            json!({"type": "content_block_start", "content_block": {"type": "text", "text": text}}),
+            json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}}),
+            json!({"type": "content_block_stop", "index": 0}),
+        ],
         _ => vec![],
     };
     let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
@@ -72,6 +77,10 @@ fn success(format: Format, text: &str) -> String {
         Format::CodexJson => json!({"type": "turn.completed", "usage": {}}),
         Format::GeminiJson => json!({"type": "result", "status": "success"}),
         Format::OpenCodeJson => json!({"type": "step_finish", "part": {"reason": "stop"}}),
+        Format::Messages => {
+            let delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}});
+            return format!("{delta}\n{}", json!({"type": "message_stop"}));
+        }
         _ => return "\n".to_owned(),
     }
     .to_string()
