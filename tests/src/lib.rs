@@ -16,6 +16,7 @@
 mod call;
 mod capture;
 mod fakes;
+pub mod llm;
 mod output;
 mod running;
 mod sandbox;
