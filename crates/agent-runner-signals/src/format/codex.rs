@@ -66,13 +66,12 @@ fn read_error(text: &str, recorder: &mut Recorder<'_>) {
 /// Which retry it is of how many, if that is told, and why.
 fn retry(text: &str) -> Option<(Option<(u64, u64)>, &str)> {
     let rest = text.strip_prefix("Reconnecting...")?.trim_start();
-    let (count, rest) = match rest.strip_prefix("waiting for network") {
-        Some(rest) => (None, rest),
-        None => {
-            let (attempt, rest) = leading_number(rest)?;
-            let (max_attempts, rest) = leading_number(rest.strip_prefix('/')?)?;
-            (Some((attempt, max_attempts)), rest)
-        }
+    let (count, rest) = if let Some(rest) = rest.strip_prefix("waiting for network") {
+        (None, rest)
+    } else {
+        let (attempt, rest) = leading_number(rest)?;
+        let (max_attempts, rest) = leading_number(rest.strip_prefix('/')?)?;
+        (Some((attempt, max_attempts)), rest)
     };
     let why = rest.trim().strip_prefix('(').unwrap_or_default();
     Some((count, why.strip_suffix(')').unwrap_or(why)))

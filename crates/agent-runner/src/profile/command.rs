@@ -35,8 +35,7 @@ impl Recipe {
         let format = profile.format_of(words);
         let with = |more: &[String]| {
             let can_resume = !more.is_empty() && format != Format::Plain;
-            let after = profile.resume_after.as_ref();
-            let at = after.and_then(|word| words.iter().position(|it| it == word)).unwrap_or(0) + 1;
+            let at = profile.place_of_options(words);
             let mut all = words.to_vec();
             all.splice(at..at, more.iter().cloned());
             can_resume.then(|| CommandTemplate::new(&all, Quoting::None)).transpose()

@@ -2,6 +2,7 @@
 //! output is read and how its session is resumed. All of it is data.
 
 mod command;
+mod lent;
 
 use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
 
@@ -9,6 +10,7 @@ use agent_runner_signals::Format;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use command::{Past, Recipe};
+pub use lent::LentWords;
 
 use crate::{
     config::{duration, pause},
@@ -38,6 +40,8 @@ pub struct Profile {
     pub local_sessions: bool,
     /// Whether the prompt of a retry says what went wrong.
     pub feedback: bool,
+    /// How it is told of a credential, if its environment does not tell it.
+    pub lent: Option<LentWords>,
     /// Variables that it finds in its environment.
     pub env: BTreeMap<String, String>,
     /// Variables that it must not inherit.
@@ -89,6 +93,26 @@ impl Profiles {
 }
 
 impl Profile {
+    /// The words of a command that knows what was lent. What is put in stands where the words do
+    /// that resume a session.
+    pub fn with_lent(
+        &self,
+        mut words: Vec<String>,
+        environment: &[(String, String)],
+    ) -> Result<Vec<String>, String> {
+        if let Some(lent) = &self.lent {
+            let at = self.place_of_options(&words);
+            words.splice(at..at, lent.of(environment)?);
+        }
+        Ok(words)
+    }
+
+    /// Where options can be put: after the program, or after the word that is named for it.
+    fn place_of_options(&self, words: &[String]) -> usize {
+        let after = self.resume_after.as_ref();
+        after.and_then(|word| words.iter().position(|it| it == word)).unwrap_or(0) + 1
+    }
+
     /// How the output of a command is read.
     pub fn format_of(&self, words: &[String]) -> Format {
         let mut rest = words.iter();
@@ -124,7 +148,8 @@ mod tests {
     #[test]
     fn every_built_in_command_speaks_its_own_format() {
         for (name, profile) in &*BUILTIN {
-            assert_eq!(profile.program.as_deref(), Some(name.as_str()));
+            let program = if name == "messages" { "agent-runner" } else { name };
+            assert_eq!(profile.program.as_deref(), Some(program));
             let format = profile.output.unwrap_or(Format::Plain);
             assert_eq!(profile.format_of(&profile.command), format, "{name}");
             assert!(Recipe::new(profile, &profile.command).is_ok(), "{name}");

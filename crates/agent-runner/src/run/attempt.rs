@@ -360,13 +360,18 @@ impl Attempts {
         lent: &Lent,
     ) -> Ended {
         let Orders { words, stdin, format, profile } = orders;
+        let environment = lent.environment();
+        let words = match profile.with_lent(words, &environment) {
+            Ok(words) => words,
+            Err(reason) => return Ended::new(Outcome::Invalid, reason),
+        };
         let (reading, stop) = (Reading::new(format), Stop::new());
         let mut command = self
             .command_of(&words, &job.claim.task, setting, files)
             .stdin(stdin)
             .envs_remove(&profile.unset)
             .envs(profile.env)
-            .envs(lent.environment())
+            .envs(environment)
             .log(LogOptions::new(&files.log));
         if format != Format::Plain {
             let (reading, stop) = (reading.clone(), stop.clone());
