@@ -147,6 +147,16 @@ pub fn signals(format: Output, bytes: &[u8]) {
     }
 }
 
+/// Events are the same however their bytes come, and are no longer than what was read.
+pub fn server_sent_events(bytes: &[u8]) {
+    let Some((&size, bytes)) = bytes.split_first() else { return };
+    let whole = agent_runner::parsers::server_sent_events(bytes, bytes.len());
+    let pieces = agent_runner::parsers::server_sent_events(bytes, usize::from(size));
+    assert_eq!(whole, pieces);
+    let read: usize = whole.iter().flatten().map(Vec::len).sum();
+    assert!(read <= bytes.len());
+}
+
 /// What an agent says about its end is read or refused.
 pub fn agent_result(bytes: &[u8]) {
     agent_runner::parsers::agent_result(bytes);

@@ -39,6 +39,7 @@ fn help_of_every_command() {
         "worktrees",
         "keys",
         "classify",
+        "messages",
         "completions",
         "man",
         "help",

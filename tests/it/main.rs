@@ -17,6 +17,7 @@ mod help;
 mod keys;
 mod limits;
 mod locks;
+mod messages;
 mod orphans;
 mod profiles;
 mod real_backlog;

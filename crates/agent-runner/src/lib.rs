@@ -12,6 +12,7 @@ mod key_state;
 mod keys;
 mod life;
 mod main_fn;
+mod messages;
 mod profile;
 mod project;
 mod report;

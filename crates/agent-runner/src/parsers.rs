@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     config::Config,
+    messages::Events,
     run::AgentResult,
     template::{CommandTemplate, Quoting},
 };
@@ -20,6 +21,16 @@ pub fn agent_result(json: &[u8]) -> bool {
 /// `agent-runner.toml`.
 pub fn configuration(text: &str) -> bool {
     Config::parse(text, Path::new("agent-runner.toml")).is_ok()
+}
+
+/// Server-sent events, in pieces of `size` bytes: their data.
+pub fn server_sent_events(bytes: &[u8], size: usize) -> Option<Vec<Vec<u8>>> {
+    let mut events = Events::default();
+    let mut data = Vec::new();
+    for piece in bytes.chunks(size.max(1)) {
+        events.feed(piece, |event| data.push(event.to_vec())).ok()?;
+    }
+    Some(data)
 }
 
 /// The words of a command.

@@ -2,11 +2,18 @@
 
 use std::{
     collections::HashMap,
+    env,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
-use agent_runner_exec::{SpawnError, find_program};
+use agent_runner_exec::SpawnError;
+
+/// The absolute path of a program. By its own name this one is found wherever it is.
+pub(super) fn find_program(program: &str) -> Result<PathBuf, SpawnError> {
+    let own = (program == env!("CARGO_PKG_NAME")).then(env::current_exe);
+    own.and_then(Result::ok).map_or_else(|| agent_runner_exec::find_program(program), Ok)
+}
 
 /// The programs found so far.
 #[derive(Debug, Default)]

@@ -2,10 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use agent_runner_exec::find_program;
 use agent_runner_task_store::{Budget, CommandLine};
 
-use super::admission::{AdmissionRules, Floor};
+use super::{
+    admission::{AdmissionRules, Floor},
+    programs::find_program,
+};
 use crate::{
     cli::{self, Empty, Orphans, Retries},
     config::Config,
