@@ -300,8 +300,8 @@ fn messages_errors() {
         "anthropic-ratelimit-unified-status": "rejected",
         "anthropic-ratelimit-unified-reset": (NOW + 60).to_string(),
         "anthropic-ratelimit-unified-representative-claim": "five_hour"}});
-    let spent = format!("{limit}\n{}", messages(Some(429), "rate_limit_error", "no"));
-    let verdict = check(Format::Messages, &spent, Exited(1), Quota);
+    let window = format!("{limit}\n{}", messages(Some(429), "rate_limit_error", "no"));
+    let verdict = check(Format::Messages, &window, Exited(1), Quota);
     assert_eq!(verdict.reset_at, Some(at(NOW + 60)));
     let spend = json!({"type": "error", "status": 429, "error": {"type": "rate_limit_error",
         "message": "no", "details": {"error_code": "enforced_spend_limit_reached"}}});
