@@ -5,10 +5,11 @@ use std::{io, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    Command, End, Exit, ProcessIdentity, SpawnError, Stop, StopLevel, WaitError,
+    Command, End, Exit, ProcessIdentity, SpawnError, Stop, StopLevel, Usage, WaitError,
     launch::{self, Launched},
+    meter::Meter,
     output::Output,
-    sys::{Feed, Pipes, Status},
+    sys::{Feed, Group, Pipes, Status},
     tree::{PATIENCE, Tree},
 };
 
@@ -17,6 +18,9 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(100);
 /// How long we listen at most, if what it left behind goes on writing.
 const LISTEN: Duration = Duration::from_secs(1);
+
+/// What the kernel ends a group with.
+const SIGKILL: i32 = 9;
 
 /// A running child.
 ///
@@ -27,6 +31,7 @@ pub struct Child {
     identity: ProcessIdentity,
     limits: Limits,
     tree: Tree,
+    meter: Meter,
     pipes: Pipes,
     feed: Option<Feed>,
     output: Output,
@@ -49,10 +54,14 @@ struct Ending {
 
 impl Child {
     pub(crate) fn spawn(command: Command) -> Result<Self, SpawnError> {
-        let Command { timeout, idle_timeout, grace, .. } = command;
+        let Command { timeout, idle_timeout, grace, memory_limit, .. } = command;
         let Launched { identity, tree, pipes, feed, output } = launch::launch(command)?;
         let limits = Limits { started: Instant::now(), timeout, idle_timeout, grace };
-        Ok(Self { identity, limits, tree, pipes, feed, output })
+        let is_kept = tree.group().is_some_and(Group::limits_memory);
+        let is_counted = tree.group().and_then(Group::peak_memory).is_some();
+        let meter =
+            Meter::new(limits.started, memory_limit.filter(|_| !is_kept), !is_kept && !is_counted);
+        Ok(Self { identity, limits, tree, meter, pipes, feed, output })
     }
 
     /// Which process it is. Keep it where the next run finds it, for [`end_orphan`].
@@ -95,7 +104,7 @@ impl Child {
 
     /// Until the child is dead, or cannot be killed; says why, if we ended it.
     async fn supervise(&mut self, stop: &Stop) -> io::Result<Option<End>> {
-        let Self { limits, tree, pipes, feed, output, .. } = self;
+        let Self { limits, tree, meter, pipes, feed, output, .. } = self;
         let mut levels = stop.subscribe();
         let mut ending = None;
         let mut last_output = limits.started;
@@ -105,8 +114,9 @@ impl Child {
                 || limits.first_deadline(last_output).map(|(at, _)| at),
                 |ending: &Ending| ending.next_at,
             );
+            let wake = due.into_iter().chain(meter.next_at()).min();
             // A timer that is early only looks again: output must not move it each time.
-            if let Some(at) = due.filter(|&at| at < timer.deadline() || timer.is_elapsed()) {
+            if let Some(at) = wake.filter(|&at| at < timer.deadline() || timer.is_elapsed()) {
                 timer.as_mut().reset(at);
             }
             tokio::select! {
@@ -117,7 +127,11 @@ impl Child {
                         raise(&mut ending, End::Stopped, level, limits, tree);
                     }
                 }
-                () = timer.as_mut(), if due.is_some() => {
+                () = timer.as_mut(), if wake.is_some() => {
+                    if meter.look(tree) {
+                        raise(&mut ending, End::MemoryExceeded, StopLevel::Kill, limits, tree);
+                        continue;
+                    }
                     let is_due = due.is_some_and(|at| at <= Instant::now());
                     let now = ending.as_ref().map(|ending| (ending.reason, ending.level.next()));
                     match now.or_else(|| limits.begin(last_output)) {
@@ -153,6 +167,12 @@ impl Child {
             Some(Status::Signaled(signal)) => (None, Some(signal)),
             None => (None, None),
         };
+        let group = self.tree.group();
+        let was_ended = signal == Some(SIGKILL) && group.is_some_and(Group::ran_out_of_memory);
+        let forced = forced.or(was_ended.then_some(End::MemoryExceeded));
+        let (user, system) = self.tree.cpu().unzip();
+        let counted = group.and_then(Group::peak_memory);
+        let usage = Usage { user, system, peak_memory: counted.or(self.meter.peak()) };
         let by_itself = code.map(End::Exited).or(signal.map(End::Signaled));
         let summary = self.output.finish();
         Exit {
@@ -160,6 +180,7 @@ impl Child {
             code,
             signal,
             duration: self.limits.started.elapsed(),
+            usage,
             stdout_bytes: summary.stdout_bytes,
             stderr_bytes: summary.stderr_bytes,
             left_out_bytes: summary.left_out_bytes,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Child, ProcessIdentity, SpawnError, Stream,
+    Cgroups, Child, ProcessIdentity, SpawnError, Stream,
     mark::Mark,
     output::{Listener, Secrets},
     sys,
@@ -18,7 +18,7 @@ use crate::{
 /// A program to run as one attempt: with its own process group, log and time limits.
 ///
 /// Defaults: stdin is empty; the environment and the working directory are ours; no log; no secret
-/// to mask; both streams are told apart; no time limit; a grace of 5 seconds.
+/// to mask; both streams are told apart; no limit of time or memory; no control group; a grace of 5 seconds.
 ///
 /// # Examples
 ///
@@ -58,6 +58,8 @@ pub struct Command {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) mark: Option<Mark>,
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) cgroups: Option<Cgroups>,
 }
 
 impl Command {
@@ -81,6 +83,8 @@ impl Command {
             idle_timeout: None,
             grace: Duration::from_secs(5),
             mark: None,
+            memory_limit: None,
+            cgroups: None,
         }
     }
 
@@ -191,6 +195,27 @@ impl Command {
     /// Limits how long the child may be silent on both streams.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = timeout.into();
+        self
+    }
+
+    /// Limits how much memory the child and all that it starts may use, in bytes.
+    ///
+    /// In a [control group](Self::cgroups) that can limit memory the kernel keeps the limit, exactly
+    /// and at once. Elsewhere the sizes of the tree's processes are added up four times a second,
+    /// memory that they share counted once, and a tree over the limit is killed: what grows by a
+    /// gigabyte a second may be a quarter of it over. Both are [`End::MemoryExceeded`]. On systems
+    /// other than Linux a command with a limit does not start ([`SpawnError::MemoryLimit`]).
+    ///
+    /// [`End::MemoryExceeded`]: crate::End::MemoryExceeded
+    pub fn memory_limit(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.memory_limit = bytes.into();
+        self
+    }
+
+    /// Gives the child a control group of its own at this place. Where one cannot be made, it does
+    /// without.
+    pub fn cgroups(mut self, cgroups: impl Into<Option<Cgroups>>) -> Self {
+        self.cgroups = cgroups.into();
         self
     }
 

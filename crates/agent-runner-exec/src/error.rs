@@ -51,6 +51,9 @@ pub enum SpawnError {
         #[source]
         source: io::Error,
     },
+    /// A [memory limit](crate::Command::memory_limit), where it could not be kept.
+    #[error("memory cannot be limited on this system")]
+    MemoryLimit,
     /// The system refused.
     #[error("could not start '{}'", path.display())]
     Start {

@@ -17,6 +17,8 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// From its start until nothing was left of it.
     pub duration: Duration,
+    /// What it and all that it started took.
+    pub usage: Usage,
     /// Bytes that it wrote to stdout; to both streams, if they were
     /// [merged](crate::Command::merge_output).
     pub stdout_bytes: u64,
@@ -51,6 +53,28 @@ impl Exit {
     }
 }
 
+/// What a child and all that it started took of the machine.
+///
+/// In a [control group](crate::Command::cgroups) the kernel counts all of it. Elsewhere time is
+/// that of the child, of every process that was waited for by the one that started it, and so on,
+/// and of orphans that [came to us](crate::adopt_orphans); in steps of 10 ms. It is missing for
+/// children that nobody waits for because SIGCHLD is ignored, and for processes that were orphaned
+/// before they could be marked.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Time on a processor in programs; `None` where it is not known.
+    pub user: Option<Duration>,
+    /// Time on a processor in the kernel.
+    pub system: Option<Duration>,
+    /// The most memory that was in use at once, in bytes.
+    ///
+    /// Without a control group that counts it, the most that was seen: first after 50 ms, then
+    /// ever less often, in the end every 2 s (with a [limit](crate::Command::memory_limit) every
+    /// 250 ms). `None` if it ended before.
+    pub peak_memory: Option<u64>,
+}
+
 /// Why a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +88,8 @@ pub enum End {
     TimedOut,
     /// It was silent for longer than its [idle timeout](crate::Command::idle_timeout).
     IdleTimedOut,
+    /// It used more memory than its [limit](crate::Command::memory_limit).
+    MemoryExceeded,
     /// Somebody raised its [`Stop`](crate::Stop).
     Stopped,
 }
@@ -78,6 +104,7 @@ impl fmt::Display for End {
             },
             Self::TimedOut => f.write_str("timed out"),
             Self::IdleTimedOut => f.write_str("timed out without output"),
+            Self::MemoryExceeded => f.write_str("used more memory than it may"),
             Self::Stopped => f.write_str("stopped"),
         }
     }

@@ -12,11 +12,11 @@ use std::{
 use tokio::runtime::Handle;
 
 use crate::{
-    Command, ProcessIdentity, SpawnError, Stdin,
+    Cgroups, Command, ProcessIdentity, SpawnError, Stdin,
     mark::{MARK_VARIABLE, Mark},
     output::Output,
     program,
-    sys::{self, Feed, Pipes, Registration, Spawned},
+    sys::{self, Feed, Group, Pipes, Registration, Spawned},
     tree::Tree,
 };
 
@@ -32,6 +32,9 @@ pub(crate) struct Launched {
 pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
     // Better a panic here than beside a child that nobody watches.
     let _runtime = Handle::current();
+    if command.memory_limit.is_some() && !sys::KNOWS_MEMORY {
+        return Err(SpawnError::MemoryLimit);
+    }
     let program = program::find(&command.program, search_path(&command))?;
     let output = Output::new(command.log.take(), &command.secrets, command.listener.take())?;
     let stdin = match std::mem::take(&mut command.stdin) {
@@ -41,11 +44,16 @@ pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
     let mark = command.mark.take().unwrap_or_else(Mark::next);
     let mut registration = Registration::new(mark.clone());
     let built = build(&command, &program, &mark);
+    let place = command.cgroups.as_ref().map(|Cgroups(place)| place);
+    let group = place.and_then(|place| Group::create(place, &mark, command.memory_limit));
     let Spawned { leader, pipes, feed } = sys::spawn(built, command.merge_output, stdin)
         .map_err(|source| explain(source, &program, command.current_dir.as_deref()))?;
     registration.spawned(leader.id());
+    if let Some(group) = &group {
+        group.take_in(leader.pid());
+    }
     let identity = sys::identity(&leader, mark);
-    Ok(Launched { identity, tree: Tree::new(leader, registration), pipes, feed, output })
+    Ok(Launched { identity, tree: Tree::new(leader, registration, group), pipes, feed, output })
 }
 
 fn build(command: &Command, program: &Path, mark: &Mark) -> process::Command {

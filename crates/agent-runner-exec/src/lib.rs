@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cgroup;
 mod child;
 mod command;
 mod error;
@@ -7,6 +8,7 @@ mod exit;
 mod identity;
 mod launch;
 mod mark;
+mod meter;
 mod orphan;
 mod output;
 mod parent;
@@ -16,10 +18,11 @@ mod sys;
 mod tree;
 
 pub use self::{
+    cgroup::{CgroupError, Cgroups},
     child::Child,
     command::{Command, LogOptions, Stdin},
     error::{SpawnError, WaitError},
-    exit::{End, Exit, LogError},
+    exit::{End, Exit, LogError, Usage},
     identity::{ParseIdentityError, ProcessIdentity},
     mark::MARK_VARIABLE,
     orphan::{Ended, adopt_orphans, end_orphan},

@@ -34,9 +34,29 @@ impl Mark {
         Self { runner: this_runner(), attempt: ATTEMPTS.fetch_add(1, Ordering::Relaxed) }
     }
 
+    /// The mark of what this runner has started, whichever attempt it may belong to.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unassigned() -> Self {
+        Self { runner: this_runner(), attempt: 0 }
+    }
+
     #[cfg(target_os = "linux")]
     pub(crate) fn is_of_this_runner(&self) -> bool {
         self.runner == this_runner()
+    }
+
+    /// The mark as a number below 2^62: a part of the runner, and the attempt.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn tag(&self) -> u64 {
+        (self.runner & TAG_RUNNER) << 32 | self.attempt & TAG_ATTEMPT
+    }
+
+    /// The mark of an attempt of this runner, from its number.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn from_tag(tag: u64) -> Option<Self> {
+        let runner = this_runner();
+        let is_ours = tag >> 32 == runner & TAG_RUNNER;
+        is_ours.then_some(Self { runner, attempt: tag & TAG_ATTEMPT })
     }
 
     /// The variable's value for a child: ours after the one that we were given.
@@ -59,6 +79,11 @@ impl Mark {
             .filter_map(|mark| std::str::from_utf8(mark).ok()?.parse().ok())
     }
 }
+
+#[cfg(target_os = "linux")]
+const TAG_RUNNER: u64 = (1 << 30) - 1;
+#[cfg(target_os = "linux")]
+const TAG_ATTEMPT: u64 = (1 << 32) - 1;
 
 /// A number that no other process has had: a runner's children must not be taken for another's.
 fn this_runner() -> u64 {
@@ -107,6 +132,15 @@ mod tests {
         let environ =
             format!("{MARK_VARIABLE}_2={}\0X{MARK_VARIABLE}={}", Mark::next(), Mark::next());
         assert_eq!(Mark::all_in(environ.as_bytes()).count(), 0);
+    }
+
+    #[test]
+    fn a_tag_names_an_attempt_of_ours_and_of_nobody_else() {
+        let mark = Mark::next();
+        assert!(mark.tag() < 1 << 62);
+        assert_eq!(Mark::from_tag(mark.tag()), Some(mark.clone()));
+        let other = Mark { runner: mark.runner ^ 1, ..mark };
+        assert_eq!(Mark::from_tag(other.tag()), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     Status,
-    procfs::{self, Stat},
+    procfs::{self, Cpu, Stat},
 };
 use crate::{
     ProcessIdentity, StopLevel,
@@ -100,8 +100,13 @@ impl Leader {
         self.pid.as_raw_pid().unsigned_abs()
     }
 
-    pub(super) fn group(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// What it took so far, with those that it waited for.
+    pub(crate) fn cpu(&self) -> Cpu {
+        Stat::of(self.pid).map(|stat| stat.cpu).unwrap_or_default()
     }
 
     /// Waits until the child is dead, but leaves it to be reaped.

@@ -5,7 +5,10 @@ use std::{collections::HashSet, time::Duration};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
-use super::procfs::{self, Stat};
+use super::{
+    cgroup::{self, Group},
+    procfs::{self, Stat},
+};
 use crate::{Ended, ProcessIdentity};
 
 /// How long the killed may take to be gone.
@@ -18,7 +21,8 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
     if identity.boot_id() != procfs::boot_id() {
         return Ended::Gone;
     }
-    let mut found = living(identity);
+    let groups = cgroup::find(identity.mark());
+    let mut found = living(identity, &groups);
     if found.is_empty() {
         // Dead and unburied, it is gone as well.
         let there = leader(identity).and_then(Stat::of).filter(|stat| !stat.is_dead());
@@ -41,11 +45,12 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
         all.extend(&found);
         if is_over {
             kill_group(identity);
+            groups.iter().for_each(Group::kill);
         }
         let rest_of_grace = grace.saturating_sub(began.elapsed());
         pause = LOOK.min(2 * pause);
         sleep(if is_over { pause } else { pause.min(rest_of_grace) }).await;
-        found = living(identity);
+        found = living(identity, &groups);
     }
     match found.len() {
         0 => Ended::Killed(count(all.len())),
@@ -53,10 +58,11 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
     }
 }
 
-/// The processes of the attempt: all that carry its mark and, as long as its leader lives, all of
+/// The processes of the attempt: all that carry its mark or are in its control group and, as long as its leader lives, all of
 /// its group. A group whose leader is gone proves nothing: its number may be another's by now.
-fn living(identity: &ProcessIdentity) -> HashSet<Pid> {
+fn living(identity: &ProcessIdentity, groups: &[Group]) -> HashSet<Pid> {
     let mut found: HashSet<Pid> = procfs::marked(identity.mark()).collect();
+    found.extend(groups.iter().flat_map(Group::living));
     if let Some(group) = proven_group(identity) {
         found.extend(procfs::living_in_group(group));
     }

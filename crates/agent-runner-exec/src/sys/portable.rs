@@ -12,7 +12,7 @@ use tokio::{
 
 use super::Status;
 use crate::{
-    Ended, ProcessIdentity, StopLevel,
+    CgroupError, Ended, ProcessIdentity, StopLevel,
     mark::Mark,
     output::{Output, READ_LEN, Stream},
 };
@@ -55,6 +55,14 @@ impl Leader {
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.id
+    }
+
+    /// Not known here.
+    #[expect(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn cpu(&self) {}
 
     /// Here the dead are reaped at once, so the group's number is only as good as its members.
     pub(crate) async fn dead(&self) -> io::Result<()> {
@@ -166,6 +174,65 @@ impl Feed {
     }
 }
 
+/// There are no control groups here.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {}
+
+impl Place {
+    pub(crate) fn find() -> Result<Self, CgroupError> {
+        Err(CgroupError::NotMounted)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        match *self {}
+    }
+
+    pub(crate) fn has_memory(&self) -> bool {
+        match *self {}
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Group {}
+
+impl Group {
+    pub(crate) fn create(place: &Place, _mark: &Mark, _memory: Option<u64>) -> Option<Self> {
+        match *place {}
+    }
+
+    pub(crate) fn limits_memory(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn take_in(&self, _leader: u32) {
+        match *self {}
+    }
+
+    pub(crate) fn kill(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn living(&self) -> Vec<u32> {
+        match *self {}
+    }
+
+    pub(crate) fn cpu(&self) -> Option<(Duration, Duration)> {
+        match *self {}
+    }
+
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        match *self {}
+    }
+
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        match *self {}
+    }
+}
+
+pub(crate) fn tree_memory(_leader: &Leader, _mark: &Mark, _known: u64) -> Option<u64> {
+    None
+}
+
 pub(crate) struct Registration {
     mark: Mark,
 }
@@ -178,6 +245,10 @@ impl Registration {
     #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "as on Linux")]
     pub(crate) fn spawned(&mut self, _pid: u32) {}
 
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
     pub(crate) fn end(self) -> Mark {
         self.mark
     }
@@ -189,13 +260,18 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    pub(crate) fn new(leader: &Leader, _mark: Mark, _search: bool) -> Self {
+    pub(crate) fn new(leader: &Leader, _mark: Mark, _cpu: (), _search: bool) -> Self {
         Self { id: Some(leader.id) }
     }
 
     pub(crate) fn step(&mut self) -> bool {
         self.id = self.id.filter(|&id| has_members(id));
         self.id.is_none()
+    }
+
+    #[expect(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn cpu(&self) -> Option<(Duration, Duration)> {
+        None
     }
 
     #[expect(clippy::unused_self, reason = "as on Linux")]

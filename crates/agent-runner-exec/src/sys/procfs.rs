@@ -1,13 +1,17 @@
 //! What `/proc` says about processes.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Read},
+    ops::AddAssign,
     sync::OnceLock,
+    time::Duration,
 };
 
-use rustix::process::Pid;
+use rustix::{process::Pid, time::ClockId};
 
+use super::tag;
 use crate::mark::Mark;
 
 /// A line of `/proc/PID/stat`, as far as we care.
@@ -18,8 +22,35 @@ pub(crate) struct Stat {
     pub(crate) group: i32,
     /// 0 if the session's leader is outside of our PID namespace.
     pub(crate) session: i32,
+    /// Its own, and that of its children that it waited for, and of theirs.
+    pub(crate) cpu: Cpu,
     /// In clock ticks after the boot.
     pub(crate) start_time: u64,
+}
+
+/// Time on a processor, in clock ticks.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cpu {
+    pub(crate) user: u64,
+    pub(crate) system: u64,
+}
+
+impl AddAssign for Cpu {
+    fn add_assign(&mut self, more: Self) {
+        self.user += more.user;
+        self.system += more.system;
+    }
+}
+
+impl Cpu {
+    pub(crate) fn to_durations(self) -> (Duration, Duration) {
+        let second = rustix::param::clock_ticks_per_second().max(1);
+        let duration = |ticks: u64| {
+            Duration::from_secs(ticks / second)
+                + Duration::from_nanos(ticks % second * 1_000_000_000 / second)
+        };
+        (duration(self.user), duration(self.system))
+    }
 }
 
 impl Stat {
@@ -43,8 +74,11 @@ impl Stat {
         // Field 5; -1 if it is being buried at this moment.
         let group = fields.nth(1)?.parse().ok().filter(|&group| group >= 0)?;
         let session = fields.next()?.parse().ok()?;
-        let start_time = fields.nth(15)?.parse().ok()?; // field 22
-        Some(Self { state, group, session, start_time })
+        let mut ticks = |skip: usize| fields.nth(skip)?.parse::<u64>().ok();
+        let (user, system) = (ticks(7)?, ticks(0)?); // fields 14 and 15
+        let (user, system) = (user + ticks(0)?, system + ticks(0)?); // with fields 16 and 17
+        let start_time = ticks(4)?; // field 22
+        Some(Self { state, group, session, cpu: Cpu { user, system }, start_time })
     }
 }
 
@@ -71,9 +105,46 @@ pub(crate) fn living_in_group(group: Pid) -> impl Iterator<Item = Pid> {
     pids().filter(move |&pid| Stat::of(pid).is_some_and(is_member))
 }
 
-/// Those that carry a mark.
+/// Those that carry a mark, in their environment or where it cannot be wiped off.
 pub(crate) fn marked(mark: &Mark) -> impl Iterator<Item = Pid> {
-    pids().filter(move |&pid| Mark::all_in(&environ(pid)).any(|found| found == *mark))
+    let is_in_environ = move |pid| Mark::all_in(&environ(pid)).any(|found| found == *mark);
+    pids().filter(move |&pid| is_in_environ(pid) || is_living_and_tagged(pid, mark))
+}
+
+fn is_living_and_tagged(pid: Pid, mark: &Mark) -> bool {
+    tag::of(pid) == Some(mark.tag()) && Stat::of(pid).is_some_and(|stat| !stat.is_dead())
+}
+
+/// The children of all its threads.
+pub(crate) fn children_of(pid: Pid) -> Vec<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = tasks.filter_map(|task| fs::read(task.path().join("children")).ok());
+    texts.flat_map(|text| read_pids(&text)).collect()
+}
+
+/// Does something to a process that has just started, and, if that could be done, to whom it
+/// started before it was done, and so on: whoever is started after it has it from its parent.
+pub(crate) fn each_early(leader: Pid, mut act: impl FnMut(Pid) -> bool) {
+    let mut seen = HashSet::new();
+    let mut open = vec![leader];
+    while let Some(pid) = open.pop() {
+        if seen.insert(pid) && act(pid) {
+            open.extend(children_of(pid));
+        }
+    }
+}
+
+/// Now, on the clock by which starts are told.
+pub(crate) fn now() -> u64 {
+    let now = rustix::time::clock_gettime(ClockId::Boottime);
+    let second = rustix::param::clock_ticks_per_second();
+    now.tv_sec.unsigned_abs() * second + now.tv_nsec.unsigned_abs() * second / 1_000_000_000
+}
+
+/// Numbers with spaces between, as the kernel lists children.
+pub(crate) fn read_pids(text: &[u8]) -> Vec<Pid> {
+    let words = text.split(|byte| byte.is_ascii_whitespace());
+    words.filter_map(|word| Pid::from_raw(std::str::from_utf8(word).ok()?.parse().ok()?)).collect()
 }
 
 /// The environment with which a process was started; empty if it is dead or not ours to see.
@@ -100,7 +171,8 @@ mod tests {
     #[test]
     fn a_name_with_brackets_and_spaces_is_skipped() {
         let line = b"42 (a) Z 1 (b) S 1 7 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2\n";
-        let expected = Stat { state: b'S', group: 7, session: 6, start_time: 987_654 };
+        let cpu = Cpu { user: 5 + 7, system: 6 + 8 };
+        let expected = Stat { state: b'S', group: 7, session: 6, cpu, start_time: 987_654 };
         assert_eq!(Stat::parse(line), Some(expected));
         assert_eq!(Stat::parse(b"42 (a) X 1 -1 -1 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 9 1"), None);
         for end in 0..40 {
@@ -114,7 +186,7 @@ mod tests {
         let stat = Stat::of(me).unwrap();
         assert_eq!(Some(stat), own());
         assert!(Pid::from_raw(stat.group).is_none_or(is_own_group));
-        assert!(!stat.is_dead() && stat.start_time > 0);
+        assert!(!stat.is_dead() && (1..=now()).contains(&stat.start_time));
         assert!(pids().any(|pid| pid == me));
     }
 }

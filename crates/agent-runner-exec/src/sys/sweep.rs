@@ -1,13 +1,16 @@
 //! Ending what a child leaves behind.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpgid},
 };
 
-use super::{Leader, adopt, procfs};
+use super::{
+    Leader, adopt,
+    procfs::{self, Cpu},
+};
 use crate::mark::Mark;
 
 /// After this many looks at a group that will not go, look who is in it.
@@ -18,6 +21,8 @@ pub(crate) struct Sweep {
     /// `None` once it was seen to be gone: from then on its number may be another's.
     group: Option<Pid>,
     mark: Mark,
+    /// What the leader took.
+    cpu: Cpu,
     /// Look at every process for our mark if orphans are not given to us.
     search: bool,
     /// Killed, but not yet seen dead.
@@ -31,11 +36,12 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// For a group that was killed and a leader that was reaped just now.
-    pub(crate) fn new(leader: &Leader, mark: Mark, search: bool) -> Self {
+    pub(crate) fn new(leader: &Leader, mark: Mark, cpu: Cpu, search: bool) -> Self {
         let (dying, ended) = (HashSet::new(), HashSet::new());
         Self {
-            group: Some(leader.group()),
+            group: Some(leader.pid()),
             mark,
+            cpu,
             search,
             dying,
             ended,
@@ -49,8 +55,8 @@ impl Sweep {
     pub(crate) fn step(&mut self) -> bool {
         if !self.is_over {
             self.looks += 1;
-            self.look_at_group();
             self.look_at_strays();
+            self.look_at_group();
             self.is_over = self.group.is_none() && self.dying.is_empty() && !self.look_again;
         }
         self.is_over
@@ -59,6 +65,14 @@ impl Sweep {
     /// How many were ended, as far as we saw them.
     pub(crate) fn ended(&self) -> u32 {
         count(self.ended.iter().filter(|pid| !self.dying.contains(pid)).count())
+    }
+
+    /// User and system time of the leader, of those that somebody of its tree waited for, and of
+    /// those that came to us.
+    pub(crate) fn cpu(&self) -> Option<(Duration, Duration)> {
+        let mut cpu = self.cpu;
+        cpu += adopt::booked(&self.mark);
+        Some(cpu.to_durations())
     }
 
     /// How many live in spite of all.
@@ -94,7 +108,10 @@ impl Sweep {
     fn look_at_strays(&mut self) {
         let killed = match adopt::end_strays(&self.dying) {
             Some(strays) => {
-                self.look_again = strays.reaped;
+                self.look_again = !strays.buried.is_empty();
+                let group = self.group.map(|group| group.as_raw_pid());
+                let members = strays.buried.iter().filter(|(_, of)| Some(*of) == group);
+                self.ended.extend(members.map(|(pid, _)| pid));
                 strays.killed
             }
             None if self.search => self.search_and_kill(),
@@ -110,6 +127,12 @@ impl Sweep {
             _ = kill_process(pid, Signal::KILL);
         }
         strays
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        adopt::close_account(&self.mark);
     }
 }
 

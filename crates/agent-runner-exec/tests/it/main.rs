@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 #![expect(clippy::print_stdout, reason = "that is how the roles answer")]
 
+mod cgroup;
 mod container;
 mod limits;
 mod orphan;
@@ -12,3 +13,5 @@ mod roles;
 mod start;
 mod support;
 mod tree;
+mod usage;
+mod wiped;
