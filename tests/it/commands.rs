@@ -63,7 +63,7 @@ fn what_is_exported_is_the_same_when_it_is_imported() {
     let sandbox = sandbox();
     let full = r#"[{"id": "x", "title": "T", "prompt": "P, \"quoted\";\n  second line", "command": ["a", "b c"],
         "priority": 3, "depends_on": ["y"], "locks": ["l"], "tags": ["t", "u"], "max_attempts": 2,
-        "timeout": "1m 30s", "idle_timeout": 5, "verify": "v", "expect_diff": false,
+        "timeout": "1m 30s", "idle_timeout": 5, "memory": "1536M", "verify": "v", "expect_diff": false,
         "not_before": "2027-01-01T00:00:00Z", "payload": {"k": [1, "two"]}}, {"id": "y", "prompt": "only a prompt"}]"#;
     sandbox.write("tasks.json", full);
     sandbox.run(["import", "tasks.json"]).exits(0);

@@ -58,7 +58,7 @@ fn folder() -> PathBuf {
 const BACKLOG: &str = r#"{"tasks": [
     {"id": "full", "title": "a title", "prompt": "succeed", "command": ["fake-agent", "succeed"],
      "priority": 5, "depends_on": ["first"], "locks": ["git"], "tags": ["a", "b"], "max_attempts": 2,
-     "timeout": "1m", "idle_timeout": 30, "verify": "true", "expect_diff": false, "not_before": "2026-01-01T00:00:00Z",
+     "timeout": "1m", "idle_timeout": 30, "memory": "1G", "verify": "true", "expect_diff": false, "not_before": "2026-01-01T00:00:00Z",
      "payload": {"any": ["thing", 1, null]}},
     {"id": "first", "prompt": "succeed"},
     {"id": "bad", "prompt": "fail-always", "max_attempts": 1},

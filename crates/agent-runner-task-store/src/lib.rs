@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bytes;
 mod clock;
 mod content;
 mod error;
@@ -20,6 +21,7 @@ pub mod conformance;
 pub use crate::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 
 pub use crate::{
+    bytes::{Bytes, ParseBytesError},
     clock::{Clock, ManualClock, SystemClock},
     error::StoreError,
     memory::MemoryStore,

@@ -140,6 +140,8 @@ pub struct NewTask {
     pub timeout: Option<Duration>,
     /// How long one attempt may be silent.
     pub idle_timeout: Option<Duration>,
+    /// How much memory its agent and all that it starts may use, in bytes.
+    pub memory: Option<u64>,
     /// A command that must succeed before the task counts as done.
     pub verify: Option<CommandLine>,
     /// Whether a success that changed no file is refused; `None` leaves it to the run.

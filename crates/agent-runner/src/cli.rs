@@ -202,6 +202,13 @@ pub struct Run {
     /// How long an attempt may be silent
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub idle_timeout: Option<Duration>,
+    /// How much memory an agent and all that it starts may use, such as `4G`
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    pub memory: Option<u64>,
+    /// How long the log of an attempt may become; of a longer one the beginning and the end are kept
+    /// [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
+    pub log_limit: Option<u64>,
     /// How long agents may go on after the first Ctrl-C, and then after SIGTERM [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Limits")]
     pub grace: Option<Duration>,

@@ -52,6 +52,12 @@ pub struct Config {
     /// How long an attempt may be silent.
     #[serde(deserialize_with = "duration")]
     pub idle_timeout: Option<Duration>,
+    /// How much memory an agent and all that it starts may use.
+    #[serde(deserialize_with = "size")]
+    pub memory: Option<u64>,
+    /// How long the log of an attempt may become.
+    #[serde(deserialize_with = "size")]
+    pub log_limit: Option<u64>,
     /// How long agents may go on after the first Ctrl-C.
     #[serde(deserialize_with = "duration")]
     pub grace: Option<Duration>,
@@ -84,7 +90,7 @@ pub struct Config {
     pub keys: Option<PathBuf>,
 }
 
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 26] = [
     "store",
     "backlog",
     "jobs",
@@ -96,6 +102,8 @@ const KEYS: [&str; 24] = [
     "verify",
     "timeout",
     "idle_timeout",
+    "memory",
+    "log_limit",
     "grace",
     "attempts",
     "retry_delay",
@@ -220,8 +228,13 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `memory`, `log_limit`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`",
             Some("did you mean `timeout`?"),
+        );
+        check(
+            "memory = \"lots\"",
+            "agent-runner.toml:1: `lots` is not an amount of memory: write it as `512M` or `2G`",
+            None,
         );
         check(
             "timeout = \"soon\"",

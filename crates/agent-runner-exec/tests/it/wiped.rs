@@ -30,6 +30,11 @@ impl Wiped {
         format!("({daemon} {argument} &) & wait; until {is_there}; do sleep 0.01; done; ")
     }
 
+    /// The same, but not before there is a file `go`: after its parent was marked.
+    fn later_script(&self) -> String {
+        format!("until [ -e go ]; do sleep 0.01; done; {} echo > ready; sleep 300", self.script())
+    }
+
     fn is_alive(&self) -> bool {
         let wanted = format!("sleep\0{}\0", self.argument);
         let mut entries = fs::read_dir("/proc").unwrap().flatten();
@@ -52,8 +57,12 @@ async fn a_daemon_without_environment_is_found() -> TestResult {
 #[tokio::test]
 async fn it_is_found_without_adoption_when_we_ended_its_parent() -> TestResult {
     let (yard, wiped) = (Yard::new(), Wiped::new());
-    let script = format!("{} echo > ready; sleep 300", wiped.script());
-    let exit = yard.stop_when_ready(&script, StopLevel::Terminate).await?;
+    let child = yard.sh(&wiped.later_script()).spawn()?;
+    fs::write(yard.path("go"), "")?;
+    yard.ready().await;
+    let stop = Stop::new();
+    stop.raise(StopLevel::Terminate);
+    let exit = child.wait(&stop).await?;
     assert_eq!((exit.survivors, wiped.is_alive()), (0, false), "{exit:?}");
     Ok(())
 }
@@ -78,7 +87,8 @@ async fn another_attempts_end_does_not_end_it() -> TestResult {
 #[tokio::test]
 async fn it_is_found_after_its_runner() -> TestResult {
     let (yard, wiped) = (Yard::new(), Wiped::new());
-    let child = yard.sh(&format!("{} echo > ready; sleep 300", wiped.script())).spawn()?;
+    let child = yard.sh(&wiped.later_script()).spawn()?;
+    fs::write(yard.path("go"), "")?;
     yard.ready().await;
     let ended = end_orphan(child.identity(), SHORT).await;
     assert!(matches!(ended, Ended::Killed(2..)), "{ended:?}");

@@ -8,7 +8,7 @@ use super::field::Field;
 pub(super) fn read(field: Field, text: &str) -> Value {
     match field {
         Field::Title | Field::Prompt => text.into(),
-        Field::Id | Field::NotBefore => text.trim().into(),
+        Field::Id | Field::Memory | Field::NotBefore => text.trim().into(),
         Field::Command | Field::Verify => match serde_json::from_str(text) {
             Ok(value @ (Value::String(_) | Value::Array(_))) => value,
             _ => text.into(),

@@ -24,6 +24,7 @@ pub(super) enum Field {
     MaxAttempts,
     Timeout,
     IdleTimeout,
+    Memory,
     Verify,
     ExpectDiff,
     NotBefore,
@@ -31,7 +32,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Id,
         Self::Title,
         Self::Prompt,
@@ -44,6 +45,7 @@ impl Field {
         Self::MaxAttempts,
         Self::Timeout,
         Self::IdleTimeout,
+        Self::Memory,
         Self::Verify,
         Self::ExpectDiff,
         Self::NotBefore,
@@ -64,6 +66,7 @@ impl Field {
             Self::MaxAttempts => "max_attempts",
             Self::Timeout => "timeout",
             Self::IdleTimeout => "idle_timeout",
+            Self::Memory => "memory",
             Self::Verify => "verify",
             Self::ExpectDiff => "expect_diff",
             Self::NotBefore => "not_before",
@@ -111,6 +114,7 @@ fn synonym(name: &str) -> Option<Field> {
         "edits" | "files" | "globs" | "paths" | "writes" => Field::Touches,
         "labels" | "label" => Field::Tags,
         "retries" | "max_retries" | "tries" => Field::MaxAttempts,
+        "memory_limit" | "max_memory" | "mem" => Field::Memory,
         "check" | "test" | "validate" => Field::Verify,
         "diff" | "expect_change" | "expect_changes" => Field::ExpectDiff,
         "start" | "start_at" | "run_at" | "scheduled_at" => Field::NotBefore,

@@ -28,6 +28,7 @@
 //! | `touches` | patterns of the paths that the task will change, `src/auth/**`: a list, or one |
 //! | `max_attempts`, `attempts` | a whole number from 1 |
 //! | `timeout`, `idle_timeout` | `90s`, `30m`, `1h 30m`, or a number of seconds |
+//! | `memory` | how much the agent and all that it starts may use: `512M`, `4G`, or a number of bytes |
 //! | `expect_diff` | `true` or `false`: whether a success that changed no file is refused |
 //! | `not_before` | a time with its zone, `2026-11-24T06:00:00Z` |
 //! | `payload` | anything |

@@ -10,7 +10,7 @@ use super::{
     field::{Draft, Field},
     key::Seen,
 };
-use crate::{CommandLine, NewTask, TaskId};
+use crate::{Bytes, CommandLine, NewTask, TaskId};
 
 /// Makes tasks of the drafts of one backlog.
 #[derive(Debug)]
@@ -43,10 +43,10 @@ impl Assembler {
 
 fn fill(draft: Draft) -> Result<NewTask, Problem> {
     let mut task = NewTask::default();
-    let mut given = 0_u16;
+    let mut given = 0_u32;
     for entry in draft.entries {
         let field = entry.name.known().map_err(|problem| problem.at(entry.place))?;
-        let bit = 1 << field as u16;
+        let bit = 1 << field as u32;
         if given & bit != 0 {
             let field = field.as_str();
             return Err(Problem::new(BacklogErrorKind::RepeatedField { field }).at(entry.place));
@@ -79,6 +79,7 @@ fn set(task: &mut NewTask, field: Field, value: Value) -> Result<(), Problem> {
         Field::MaxAttempts => task.max_attempts = Some(attempts(field, &value)?),
         Field::Timeout => task.timeout = Some(duration(field, &value)?),
         Field::IdleTimeout => task.idle_timeout = Some(duration(field, &value)?),
+        Field::Memory => task.memory = Some(memory(field, &value)?),
         Field::Verify => task.verify = Some(command(field, value)?),
         Field::ExpectDiff => task.expect_diff = Some(yes_or_no(field, &value)?),
         Field::NotBefore => task.not_before = Some(time(field, &value)?),
@@ -220,6 +221,22 @@ fn duration(field: Field, value: &Value) -> Result<Duration, Problem> {
 }
 
 const DURATION_HINT: &str = "write it like `90s`, `30m` or `1h 30m`, or as a number of seconds";
+
+fn memory(field: Field, value: &Value) -> Result<u64, Problem> {
+    const HINT: &str = "write it like `512M` or `4G`, or as a number of bytes";
+    let bytes = match value {
+        Value::String(text) => text.parse::<Bytes>().ok().map(|Bytes(bytes)| bytes),
+        Value::Number(number) if !number.is_f64() => number.as_u64(),
+        other => return Err(wrong_type(field, "an amount of memory", other).hint(HINT)),
+    };
+    let bytes = bytes.ok_or_else(|| {
+        bad_value(field, shown(value), "it is not an amount of memory").hint(HINT)
+    })?;
+    match bytes {
+        0 => Err(bad_value(field, shown(value), "it has to be more than nothing").hint(HINT)),
+        bytes => Ok(bytes),
+    }
+}
 
 fn time(field: Field, value: &Value) -> Result<SystemTime, Problem> {
     const HINT: &str = "write it like `2026-11-24T06:00:00Z` or `2026-11-24T06:00:00+01:00`";

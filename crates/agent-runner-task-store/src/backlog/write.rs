@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Format, attributes, cell, field::Field, read, record::first_line};
-use crate::{CommandLine, NewTask};
+use crate::{Bytes, CommandLine, NewTask};
 
 /// Writes tasks so that [`read`](super::read) gives the same tasks again, but for their `key` and
 /// `source`.
@@ -111,6 +111,7 @@ impl Record {
         add(Field::MaxAttempts, task.max_attempts.map(Value::from));
         add(Field::Timeout, task.timeout.map(duration));
         add(Field::IdleTimeout, task.idle_timeout.map(duration));
+        add(Field::Memory, task.memory.map(|bytes| Bytes(bytes).to_string().into()));
         add(Field::Verify, task.verify.as_ref().map(command));
         add(Field::ExpectDiff, task.expect_diff.map(Value::from));
         add(Field::NotBefore, task.not_before.map(time).transpose()?);

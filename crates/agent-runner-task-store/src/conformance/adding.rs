@@ -20,6 +20,7 @@ pub(super) async fn added_tasks_are_kept_whole(s: &Subject) {
         max_attempts: Some(9),
         timeout: Some(seconds(90)),
         idle_timeout: Some(seconds(30)),
+        memory: Some(4 << 30),
         verify: Some(CommandLine::Shell("make test".into())),
         expect_diff: Some(false),
         not_before: Some(UNIX_EPOCH + seconds(5)),

@@ -26,6 +26,7 @@ pub(super) fn to_json(task: &NewTask) -> Result<String, serde_json::Error> {
         max_attempts: task.max_attempts,
         timeout: task.timeout,
         idle_timeout: task.idle_timeout,
+        memory: task.memory,
         verify: task.verify.as_ref(),
         expect_diff: task.expect_diff,
         not_before: task.not_before,
@@ -65,6 +66,8 @@ struct Content<'a> {
     timeout: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verify: Option<&'a CommandLine>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use std::{env, path::Path, process::Command};
 
+use agent_runner_exec::Cgroups;
 use agent_runner_lock::Acquire;
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use crate::{
     isolation::Isolation,
     keys,
     project::Project,
+    run::memory_limiter,
     ui::{ERROR, GOOD, Ui, WARNING},
 };
 
@@ -42,6 +44,7 @@ pub async fn doctor(ui: &Ui, project: &Project) -> Result<Exit> {
         Some(locks(project)),
         Some(keys_found(project)),
         Some(agent(project)),
+        Some(memory()),
         Some(git(&project.root)),
         worktrees(project),
     ];
@@ -158,6 +161,20 @@ fn agent(project: &Project) -> Check {
             "any command will do: agent-runner run -- CMD '{{prompt}}'",
         ),
         _ => Check::good("agent", format!("on PATH: {}", found.join(", "))),
+    }
+}
+
+/// Whether the kernel keeps `--memory`.
+fn memory() -> Check {
+    match memory_limiter(&Cgroups::find()) {
+        Ok(path) => {
+            Check::good("memory", format!("limited by control groups in '{}'", path.display()))
+        }
+        Err(why) => Check::warning(
+            "memory",
+            format!("{why}; a limit is kept by looking four times a second"),
+            "systemd-run --user --scope -p Delegate=yes agent-runner run …",
+        ),
     }
 }
 

@@ -50,7 +50,7 @@ A backlog is one of:
 
 Fields (a task needs a prompt, a title or a command):
   id, title, prompt, command, priority, depends_on, locks, touches, tags, max_attempts, timeout,
-  idle_timeout, verify, expect_diff, not_before, payload
+  idle_timeout, memory, verify, expect_diff, not_before, payload
 
 `locks` are names, `touches` paths such as `src/auth/**`: two tasks that share a name, or whose paths
 overlap, never run at the same time. Paths count from the project's root; one without a wildcard means

@@ -1,7 +1,10 @@
 //! `show`: one task with its attempts.
 
+use std::time::Duration;
+
 use agent_runner_task_store::{Attempt, Task};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{no_such_task, parse_id, unwritten};
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
     project::Project,
     run::Proof,
     ui::{BOLD, Ui, headline, printable},
-    units::{count, show_duration, show_time},
+    units::{count, show_duration, show_size, show_time},
     views::{AttemptView, TaskView},
 };
 
@@ -57,6 +60,7 @@ fn print_task(ui: &Ui, task: &Task) -> Result<()> {
     line("locks", spec.locks.join(", "))?;
     line("touches", spec.touches.join(", "))?;
     line("tags", spec.tags.join(", "))?;
+    line("memory", spec.memory.map(show_size).unwrap_or_default())?;
     line("not before", spec.not_before.map(show_time).unwrap_or_default())?;
     line("from", spec.source.clone().unwrap_or_default())?;
     line("added", show_time(task.created_at))?;
@@ -96,9 +100,12 @@ fn print_attempt(ui: &Ui, attempt: &Attempt) -> Result<()> {
     ))
     .map_err(unwritten)?;
     let Some(report) = &attempt.report else { return Ok(()) };
+    let figures = [("process", "used"), ("check", "check")].into_iter().filter_map(|(name, of)| {
+        report.details.get(name).and_then(used).map(|used| format!("{of}: {used}"))
+    });
     let proof = Proof::of(&report.details).unwrap_or_default();
     let log = report.log.iter().map(|log| format!("log: {log}"));
-    for line in log.chain(proof_lines(&proof)) {
+    for line in figures.chain(log).chain(proof_lines(&proof)) {
         ui.data(format_args!("  {}", printable(&line))).map_err(unwritten)?;
     }
     Ok(())
@@ -129,6 +136,27 @@ fn proof_lines(proof: &Proof) -> Vec<String> {
 
 fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
+}
+
+/// What an agent or a check took of the machine, and what it left behind.
+fn used(figures: &Value) -> Option<String> {
+    let cpu = figures["cpu_user_s"].as_f64()? + figures["cpu_system_s"].as_f64()?;
+    let cpu = show_duration(Duration::try_from_secs_f64(cpu).ok()?);
+    let memory = figures["peak_memory_bytes"].as_u64();
+    let memory = memory.map(|bytes| format!(", {} of memory", show_size(bytes)));
+    let left = |name: &str, what: &str| {
+        let number = figures[name].as_u64().filter(|&number| number > 0)?;
+        Some({
+            let processes = if number == 1 { "process" } else { "processes" };
+            format!(", {number} {processes} {what}")
+        })
+    };
+    Some(format!(
+        "{cpu} of CPU{}{}{}",
+        memory.unwrap_or_default(),
+        left("leftovers", "ended after it").unwrap_or_default(),
+        left("survivors", "could not be ended").unwrap_or_default(),
+    ))
 }
 
 fn printable_lines(text: &str) -> String {

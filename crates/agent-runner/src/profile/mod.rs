@@ -53,6 +53,9 @@ pub struct Profile {
     /// for an attack.
     #[serde(deserialize_with = "pause")]
     pub stagger: Option<Duration>,
+    /// How long it may go on after it said how its work ended; 10 seconds unless it is said.
+    #[serde(deserialize_with = "duration")]
+    pub exit_timeout: Option<Duration>,
 }
 
 /// All profiles of a project.
@@ -176,10 +179,11 @@ mod tests {
     #[test]
     fn a_project_can_have_its_own() {
         let own = toml::from_str(
-            "[mine]\nprogram = \"my-agent\"\noutput = \"codex\"\nenv = { A = \"b\" }\nidle_timeout = \"5m\"\n",
+            "[mine]\nprogram = \"my-agent\"\noutput = \"codex\"\nenv = { A = \"b\" }\nidle_timeout = \"5m\"\nexit_timeout = 1\n",
         );
         let profiles = Profiles::new(&own.unwrap());
         assert_eq!(profiles.get("mine").unwrap().idle_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(profiles.get("mine").unwrap().exit_timeout, Some(Duration::from_secs(1)));
         let error = profiles.get("cluade").unwrap_err();
         assert_eq!(error.hints(), ["did you mean `claude`?"]);
         let wrong =

@@ -9,7 +9,7 @@ use std::{
 };
 
 use agent_runner_exec::{
-    Child, Command, Exit, LogOptions, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
+    Child, Command, Exit, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
 };
 use agent_runner_pool::{Context, Failure, Handler, Recovered, WorkerHealth, WorkerId};
 use agent_runner_signals::Format;
@@ -20,6 +20,7 @@ use super::{
     agent_result::AgentResult,
     history::History,
     judge,
+    limits::Limits,
     outcome::{Outcome, Payer},
     place::{Entry, Own, Place, Places, Setting, Shared},
     programs::Programs,
@@ -40,6 +41,8 @@ use crate::{
 
 /// How often is looked whether a worktree is free, when others have them all.
 const FULL: Duration = Duration::from_millis(500);
+/// How long an agent may go on after it said how its work ended.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +118,7 @@ pub(super) struct Attempts {
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) limits: Limits,
     pub(super) grace: Duration,
     pub(super) supply: Arc<Supply>,
     pub(super) shutdown: Shutdown,
@@ -372,7 +376,7 @@ impl Attempts {
             .envs_remove(&profile.unset)
             .envs(profile.env)
             .envs(environment)
-            .log(LogOptions::new(&files.log));
+            .log(self.limits.log(&files.log));
         if format != Format::Plain {
             let (reading, stop) = (reading.clone(), stop.clone());
             command = command
@@ -380,7 +384,12 @@ impl Attempts {
                 .listen(move |stream, bytes| reading.take(stream, bytes, &stop));
         }
         let idle = job.claim.task.spec.idle_timeout.or(self.idle_timeout).or(profile.idle_timeout);
-        match self.watch(command.idle_timeout(idle), job, context, &stop).await {
+        let patience = profile.exit_timeout.unwrap_or(EXIT_TIMEOUT);
+        let watched = tokio::select! {
+            watched = self.watch(command.idle_timeout(idle), job, context, &stop) => watched,
+            never = reading.stop_overdue(patience, &stop) => match never {},
+        };
+        match watched {
             Ok((exit, None)) => judge::agent(
                 &exit,
                 AgentResult::read(&files.result, self.supply.secrets()),
@@ -420,7 +429,7 @@ impl Attempts {
             return Ok(None);
         };
         let command =
-            self.command_of(&shell_or_argv(check), task, setting, files).log(LogOptions::new(log));
+            self.command_of(&shell_or_argv(check), task, setting, files).log(self.limits.log(log));
         match self.watch(command, job, context, &Stop::new()).await? {
             (exit, None) => Ok(Some(exit)),
             (exit, Some(order)) => Err(judge::stopped(&exit, order)),
@@ -439,7 +448,8 @@ impl Attempts {
             task.error.as_deref().map(|error| ("AGENT_RUNNER_LAST_ERROR", error.replace('\0', "")));
         // What is not found is an error of the start, which names it.
         let program = self.programs.find(&words[0]).unwrap_or_else(|_| PathBuf::from(&words[0]));
-        Command::new(program)
+        let command = self.limits.confine(Command::new(program), task, &self.reporter);
+        command
             .args(&words[1..])
             .current_dir(&setting.folder)
             .envs_remove(PARENT_AGENT_VARIABLES)

@@ -8,11 +8,12 @@ use agent_runner_signals::{self as signals, Format, Summary};
 use super::{
     agent_result::{AgentResult, AgentResultError},
     attempt::{Ended, Order},
+    limits::{CHECK, PROCESS, figures},
     outcome::Outcome,
     proof::Proof,
     reading,
 };
-use crate::units::local;
+use crate::units::{local, show_size};
 
 /// How much of a failed check is handed to the next attempt.
 const FEEDBACK_BYTES: usize = 2_000;
@@ -33,6 +34,7 @@ pub(super) fn agent(
         End::IdleTimedOut => {
             Ended::new(Outcome::IdleTimedOut, with_last_line("timed out without output", exit))
         }
+        End::MemoryExceeded => Ended::new(Outcome::MemoryExceeded, too_much_memory(exit)),
         End::Signaled(_) => {
             Ended::new(Outcome::Crashed, with_last_line(&exit.end.to_string(), exit))
         }
@@ -50,7 +52,7 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
     let end = match exit.end {
         End::Exited(code) => signals::End::Exited(code),
         End::Signaled(signal) => signals::End::Signaled(signal),
-        End::TimedOut | End::IdleTimedOut => signals::End::TimedOut,
+        End::TimedOut | End::IdleTimedOut | End::MemoryExceeded => signals::End::TimedOut,
         _ => signals::End::Stopped,
     };
     let now = SystemTime::now();
@@ -62,6 +64,9 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
         }
         (signals::Outcome::NoTerminalEvent, End::IdleTimedOut) => {
             (Outcome::IdleTimedOut, Some("timed out without output".to_owned()))
+        }
+        (signals::Outcome::NoTerminalEvent, End::MemoryExceeded) => {
+            (Outcome::MemoryExceeded, Some(too_much_memory(exit)))
         }
         (outcome, _) => (Outcome::of_signals(outcome), verdict.message),
     };
@@ -75,7 +80,8 @@ fn spoke(exit: &Exit, summary: &Summary) -> Ended {
 }
 
 /// The agent was content: what the check of its work says.
-pub(super) fn verified(check: &Exit, agent: Ended) -> Ended {
+pub(super) fn verified(check: &Exit, mut agent: Ended) -> Ended {
+    agent.details.insert(CHECK.to_owned(), figures(check));
     if check.is_success() {
         let survivors = agent.proof.survivors + check.survivors;
         let proof = Proof { verified: Some(true), survivors, ..agent.proof };
@@ -135,8 +141,17 @@ fn silent(exit: &Exit) -> Ended {
     }
 }
 
+fn too_much_memory(exit: &Exit) -> String {
+    let what = match exit.usage.peak_memory {
+        Some(peak) => format!("{} (it had {})", exit.end, show_size(peak)),
+        None => exit.end.to_string(),
+    };
+    with_last_line(&what, exit)
+}
+
 fn measured(mut ended: Ended, exit: &Exit) -> Ended {
     ended.proof.survivors = exit.survivors;
+    ended.details.insert(PROCESS.to_owned(), figures(exit));
     Ended { exit_code: exit.code, signal: exit.signal, duration: exit.duration, ..ended }
 }
 

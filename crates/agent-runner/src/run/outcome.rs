@@ -21,6 +21,8 @@ pub enum Outcome {
     TimedOut,
     /// The agent was silent too long.
     IdleTimedOut,
+    /// The agent, or what it started, used more memory than it may.
+    MemoryExceeded,
     /// The task cannot be run: its command is missing or cannot be filled in.
     Invalid,
     /// The provider asks to slow down.
@@ -89,6 +91,7 @@ impl Outcome {
             | Self::Conflict
             | Self::TimedOut
             | Self::IdleTimedOut
+            | Self::MemoryExceeded
             | Self::ContextOverflow
             | Self::Refused
             | Self::MaxTurns
@@ -159,6 +162,7 @@ impl Outcome {
             Self::Conflict => "conflict",
             Self::TimedOut => "timed_out",
             Self::IdleTimedOut => "idle_timed_out",
+            Self::MemoryExceeded => "memory_exceeded",
             Self::Invalid => "invalid",
             Self::Throttled => "throttled",
             Self::Overloaded => "overloaded",

@@ -2,35 +2,47 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use agent_runner_exec::{Stop, StopLevel, Stream};
 use agent_runner_signals::{Event, Format, Outcome, Parser, Summary};
 use agent_runner_task_store::{Report, Verdict};
 use serde_json::{Value, json};
-
-use super::{
-    outcome::Outcome as Ended,
-    proof::{self, Proof},
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
 };
+
+use super::{limits, outcome::Outcome as Ended, proof::Proof};
 use crate::profile::Past;
 
 /// Reads one agent's output.
 #[derive(Debug, Clone)]
-pub(super) struct Reading(Arc<Mutex<Parser>>);
+pub(super) struct Reading {
+    parser: Arc<Mutex<Parser>>,
+    /// When it said how its work ended, unless it went on since.
+    ended: watch::Sender<Option<Instant>>,
+}
 
 impl Reading {
     pub(super) fn new(format: Format) -> Self {
-        Self(Arc::new(Mutex::new(Parser::new(format))))
+        let parser = Arc::new(Mutex::new(Parser::new(format)));
+        Self { parser, ended: watch::Sender::new(None) }
     }
 
     /// Reads a piece. An agent whose key is no good any more is stopped: it would ask again and
     /// again, for minutes, while another key could do its task.
     pub(super) fn take(&self, stream: Stream, bytes: &[u8], stop: &Stop) {
-        let mut parser = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
         let look = |event| match event {
             Event::Retried(retry) if is_hopeless(retry.outcome) => stop.raise(StopLevel::Interrupt),
+            Event::Ended { .. } => drop(self.ended.send_replace(Some(Instant::now()))),
+            Event::SessionStarted { .. } | Event::MessageSaid { .. } | Event::ToolUsed { .. } => {
+                self.ended.send_if_modified(|ended| ended.take().is_some());
+            }
             _ => {}
         };
         match stream {
@@ -39,9 +51,30 @@ impl Reading {
         }
     }
 
+    /// Stops an agent that goes on, or hangs, so long after it said how its work ended.
+    pub(super) async fn stop_overdue(&self, patience: Duration, stop: &Stop) -> Infallible {
+        let mut ended = self.ended.subscribe();
+        loop {
+            let at = *ended.borrow_and_update();
+            let overdue = async {
+                match at.and_then(|at| at.checked_add(patience)) {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = ended.changed() => {}
+                () = overdue => {
+                    stop.raise(StopLevel::Terminate);
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
     /// What all of it said.
     pub(super) fn finish(self) -> Summary {
-        let mut parser = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *parser, Parser::new(Format::Plain)).finish()
     }
 }
@@ -60,7 +93,7 @@ pub(super) fn past<'a>(
     reports: impl Iterator<Item = &'a Report> + Clone,
     folder: Option<&str>,
 ) -> Past {
-    let said = |report: &&Report| report.details.keys().any(|name| name != proof::DETAIL);
+    let said = |report: &&Report| limits::has_words(&report.details);
     let last = reports.clone().find(said);
     let is_here = |report: &&Report| {
         let work = Proof::of(&report.details).and_then(|proof| proof.work);

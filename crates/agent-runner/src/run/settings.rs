@@ -49,6 +49,8 @@ pub struct Settings {
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
+    pub(super) memory: Option<u64>,
+    pub(super) log_limit: Option<u64>,
     pub(super) grace: Duration,
     pub(super) budget: Budget,
     pub(super) retry_delay: Duration,
@@ -77,6 +79,8 @@ impl Settings {
             verify: args.verify.clone().or_else(|| config.verify.clone()).map(CommandLine::Shell),
             timeout: args.timeout.or(config.timeout),
             idle_timeout: args.idle_timeout.or(config.idle_timeout),
+            memory: args.memory.or(config.memory),
+            log_limit: args.log_limit.or(config.log_limit),
             grace: args.grace.or(config.grace).unwrap_or(GRACE),
             budget: Budget {
                 attempts: args.attempts.or(config.attempts).unwrap_or(Budget::default().attempts),

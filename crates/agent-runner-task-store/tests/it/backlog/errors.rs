@@ -25,7 +25,7 @@ fn of_fields() {
             r#""colour": "red""#,
             "unknown field 'colour'",
             "the fields are id, title, prompt, command, priority, depends_on, locks, touches, tags, \
-             max_attempts, timeout, idle_timeout, verify, expect_diff, not_before, payload",
+             max_attempts, timeout, idle_timeout, memory, verify, expect_diff, not_before, payload",
         ),
         (r#""prompt": "a", "prompt": "b""#, "field 'prompt' is given twice", ""),
         (r#""prompt": "a", "description": "b""#, "field 'prompt' is given twice", ""),
@@ -59,6 +59,16 @@ fn of_fields() {
             QUOTES,
         ),
         (r#""expect_diff": "maybe""#, "'expect_diff' should be `true` or `false`, not text", ""),
+        (
+            r#""memory": "much""#,
+            "'memory' cannot be 'much': it is not an amount of memory",
+            "write it like `512M` or `4G`, or as a number of bytes",
+        ),
+        (
+            r#""memory": 0"#,
+            "'memory' cannot be '0': it has to be more than nothing",
+            "write it like `512M` or `4G`, or as a number of bytes",
+        ),
         (r#""priority": "high""#, "'priority' should be a whole number, not text", ""),
         (r#""priority": 0.5"#, "'priority' should be a whole number, not a fraction", ""),
         (r#""priority": 3000000000"#, "'priority' cannot be '3000000000': it is out of range", ""),

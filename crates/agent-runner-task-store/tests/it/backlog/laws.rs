@@ -87,6 +87,7 @@ fn task() -> impl Strategy<Value = NewTask> {
     let words = || vec(word(), 0..3);
     let order = (any::<i32>(), vec(id(), 0..3), words(), words(), words());
     let limits = (option::of(1..u32::MAX), option::of(duration()), option::of(duration()));
+    let limits = (limits, option::of(1..u64::MAX));
     let rest = (
         option::of(command()),
         option::of(any::<bool>()),
@@ -96,7 +97,7 @@ fn task() -> impl Strategy<Value = NewTask> {
     (what, order, limits, rest).prop_map(|(what, order, limits, rest)| {
         let (id, title, prompt, command) = what;
         let (priority, depends_on, locks, touches, tags) = order;
-        let (max_attempts, timeout, idle_timeout) = limits;
+        let ((max_attempts, timeout, idle_timeout), memory) = limits;
         let (verify, expect_diff, not_before, payload) = rest;
         let first = prompt.lines().map(str::trim).find(|line| !line.is_empty());
         let title = title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -106,7 +107,7 @@ fn task() -> impl Strategy<Value = NewTask> {
         #[rustfmt::skip]
         let task = NewTask {
             id, key, title, prompt, command, priority, depends_on, locks, touches, tags,
-            max_attempts, timeout, idle_timeout, verify, expect_diff, not_before, payload, source,
+            max_attempts, timeout, idle_timeout, memory, verify, expect_diff, not_before, payload, source,
         };
         task
     })

@@ -59,6 +59,7 @@ fn expected() -> Vec<NewTask> {
             depends_on: vec![id("login")],
             max_attempts: Some(2),
             idle_timeout: Some(Duration::from_secs(300)),
+            memory: Some(4 << 30),
             verify: argv(&["cargo", "test", "--workspace"]),
             expect_diff: Some(true),
             ..NewTask::default()
