@@ -230,6 +230,8 @@ impl Sandbox {
             (r"\d{4}-\d{6}-[0-9a-f]{4}", "[RUN]"),
             (r"\b\d+\.\d+s\b", "[DURATION]"),
             (r"\bpid \d+", "pid [PID]"),
+            // Only of a process that was slow enough to be looked at.
+            (r", [\d.]+ [KM]iB of memory", ""),
             (r"\bw\d+\b", "w[N]"),
         ] {
             settings.add_filter(pattern, word);

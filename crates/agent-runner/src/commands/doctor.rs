@@ -44,7 +44,7 @@ pub async fn doctor(ui: &Ui, project: &Project) -> Result<Exit> {
         Some(locks(project)),
         Some(keys_found(project)),
         Some(agent(project)),
-        Some(memory()),
+        Some(memory(project)),
         Some(git(&project.root)),
         worktrees(project),
     ];
@@ -164,17 +164,21 @@ fn agent(project: &Project) -> Check {
     }
 }
 
-/// Whether the kernel keeps `--memory`.
-fn memory() -> Check {
+/// Who keeps `--memory`: that it is not the kernel matters to those who set one.
+fn memory(project: &Project) -> Check {
     match memory_limiter(&Cgroups::find()) {
         Ok(path) => {
             Check::good("memory", format!("limited by control groups in '{}'", path.display()))
         }
-        Err(why) => Check::warning(
-            "memory",
-            format!("{why}; a limit is kept by looking four times a second"),
-            "systemd-run --user --scope -p Delegate=yes agent-runner run …",
-        ),
+        Err(why) => {
+            let found = format!("{why}; a limit is kept by looking four times a second");
+            if project.config.memory.is_some() {
+                let fix = "systemd-run --user --scope -p Delegate=yes agent-runner run …";
+                Check::warning("memory", found, fix)
+            } else {
+                Check::good("memory", found)
+            }
+        }
     }
 }
 
