@@ -56,7 +56,7 @@ fn shift_of(unit: &str) -> Option<u32> {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |&(_, shift): &(char, u32)| self.0 > 0 && self.0 % (1 << shift) == 0;
+        let fits = |&(_, shift): &(char, u32)| self.0 > 0 && self.0.is_multiple_of(1 << shift);
         match UNITS.into_iter().find(fits) {
             Some((name, shift)) => write!(f, "{}{name}", self.0 >> shift),
             None => self.0.fmt(f),

@@ -12,6 +12,7 @@ use crate::mark::Mark;
 ///
 /// What processes share is counted once, by the share of each (`Pss`). The kernel takes its time
 /// to find out; the resident sizes, which count it for each, are quick and never less.
+#[expect(clippy::unnecessary_wraps, reason = "on other systems it is not known")]
 pub(crate) fn tree_memory(leader: &Leader, mark: &Mark, known: u64) -> Option<u64> {
     let pids = tree(leader.pid(), mark);
     let at_most: u64 = pids.iter().filter_map(|&pid| resident(pid)).sum();

@@ -143,7 +143,7 @@ pub(crate) fn now() -> u64 {
 
 /// Numbers with spaces between, as the kernel lists children.
 pub(crate) fn read_pids(text: &[u8]) -> Vec<Pid> {
-    let words = text.split(|byte| byte.is_ascii_whitespace());
+    let words = text.split(u8::is_ascii_whitespace);
     words.filter_map(|word| Pid::from_raw(std::str::from_utf8(word).ok()?.parse().ok()?)).collect()
 }
 

@@ -69,6 +69,7 @@ impl Sweep {
 
     /// User and system time of the leader, of those that somebody of its tree waited for, and of
     /// those that came to us.
+    #[expect(clippy::unnecessary_wraps, reason = "on other systems it is not known")]
     pub(crate) fn cpu(&self) -> Option<(Duration, Duration)> {
         let mut cpu = self.cpu;
         cpu += adopt::booked(&self.mark);
@@ -109,7 +110,7 @@ impl Sweep {
         let killed = match adopt::end_strays(&self.dying) {
             Some(strays) => {
                 self.look_again = !strays.buried.is_empty();
-                let group = self.group.map(|group| group.as_raw_pid());
+                let group = self.group.map(Pid::as_raw_pid);
                 let members = strays.buried.iter().filter(|(_, of)| Some(*of) == group);
                 self.ended.extend(members.map(|(pid, _)| pid));
                 strays.killed

@@ -57,7 +57,7 @@ mod tests {
         };
         assert_eq!(parse(&limits("unlimited")), None);
         assert_eq!(parse(&limits("200000")), None);
-        assert_eq!(parse(&limits(&(ENDLESS | 77).to_string())), Some(77));
+        assert_eq!(parse(&limits(&(ENDLESS + 77).to_string())), Some(77));
         assert_eq!(parse(&limits(&u64::MAX.to_string())), None);
         assert_eq!(parse(""), None);
     }
