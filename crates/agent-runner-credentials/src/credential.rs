@@ -13,18 +13,60 @@ pub struct Credential {
     pub label: String,
     /// Whose key it is: `anthropic`, `openai`, `gemini` or any other word.
     pub provider: String,
-    /// The secret.
+    /// The secret, or the folder that has it.
     pub key: ApiKey,
+    /// What it is: a key, or an account of an agent's own.
+    pub form: Form,
     /// Where to send requests; `None` leaves it to the client.
     pub base_url: Option<String>,
     /// The model to ask for; `None` leaves it to the client.
     pub model: Option<String>,
 }
 
+/// What a credential is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// A key of an API: for calls, and for processes.
+    #[default]
+    ApiKey,
+    /// A token of a subscription, for processes of its own agent alone.
+    OAuthToken,
+    /// A folder in which an agent has its configuration and its login, for its processes alone.
+    ConfigFolder,
+}
+
+impl Form {
+    /// The variable by which a process gets it; `None` if no agent of this provider is known to
+    /// have one.
+    pub(crate) fn variable(self, provider: &str) -> Option<String> {
+        match (self, provider) {
+            (Self::ApiKey, _) => Some(format!("{}_API_KEY", prefix(provider))),
+            (Self::OAuthToken, "anthropic") => Some("CLAUDE_CODE_OAUTH_TOKEN".to_owned()),
+            (Self::ConfigFolder, "anthropic") => Some("CLAUDE_CONFIG_DIR".to_owned()),
+            (Self::ConfigFolder, "openai") => Some("CODEX_HOME".to_owned()),
+            _ => None,
+        }
+    }
+}
+
 impl Credential {
-    /// A credential without base URL and model.
+    /// An API key without base URL and model.
     pub fn new(label: impl Into<String>, provider: impl Into<String>, key: ApiKey) -> Self {
-        Self { label: label.into(), provider: provider.into(), key, base_url: None, model: None }
+        Self {
+            label: label.into(),
+            provider: provider.into(),
+            key,
+            form: Form::ApiKey,
+            base_url: None,
+            model: None,
+        }
+    }
+
+    /// Sets what it is.
+    pub fn with_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
     }
 
     /// Sets where to send requests.
@@ -40,12 +82,16 @@ impl Credential {
     }
 
     /// Returns what a child process needs: `ANTHROPIC_API_KEY`, and where they are set
-    /// `ANTHROPIC_BASE_URL` and `ANTHROPIC_MODEL`, with the provider's name in capitals.
+    /// `ANTHROPIC_BASE_URL` and `ANTHROPIC_MODEL`, with the provider's name in capitals. For an
+    /// account of an agent's own it is `CLAUDE_CODE_OAUTH_TOKEN`, `CLAUDE_CONFIG_DIR` or
+    /// `CODEX_HOME` instead of the key.
     ///
     /// The values are secrets, base URLs included, since those can carry a password.
     pub fn environment(&self) -> Vec<(String, SecretString)> {
         let prefix = prefix(&self.provider);
-        let mut variables = vec![(format!("{prefix}_API_KEY"), self.key.secret().clone())];
+        let variable = self.form.variable(&self.provider);
+        let key = variable.map(|variable| (variable, self.key.secret().clone()));
+        let mut variables: Vec<_> = key.into_iter().collect();
         for (suffix, value) in [("BASE_URL", &self.base_url), ("MODEL", &self.model)] {
             if let Some(value) = value {
                 variables.push((format!("{prefix}_{suffix}"), SecretString::from(value.as_str())));
@@ -73,6 +119,7 @@ impl fmt::Debug for Credential {
             .field("label", &self.label)
             .field("provider", &self.provider)
             .field("key", &self.key)
+            .field("form", &self.form)
             .field("base_url", &self.shown_base_url())
             .field("model", &self.model)
             .finish()
@@ -83,7 +130,9 @@ impl fmt::Debug for Credential {
 /// process that is lent one key must not inherit it.
 ///
 /// For `ANTHROPIC`: `ANTHROPIC_API_KEY`, `ANTHROPIC_AUTH_TOKEN`, and with any number
-/// `ANTHROPIC_API_KEY_7`, `ANTHROPIC_AUTH_TOKEN_7`, `ANTHROPIC_BASE_URL_7`, `ANTHROPIC_MODEL_7`.
+/// `ANTHROPIC_API_KEY_7`, `ANTHROPIC_AUTH_TOKEN_7`, `ANTHROPIC_BASE_URL_7`, `ANTHROPIC_MODEL_7`;
+/// and what Claude Code has of its own, `CLAUDE_CODE_OAUTH_TOKEN` and `CLAUDE_CONFIG_DIR_7`. For
+/// `OPENAI` also `CODEX_HOME_7`.
 ///
 /// # Examples
 ///
@@ -94,12 +143,28 @@ impl fmt::Debug for Credential {
 /// assert!(!is_key_variable("ANTHROPIC_MODEL", "ANTHROPIC"), "a setting of the user's own");
 /// ```
 pub fn is_key_variable(name: &str, prefix: &str) -> bool {
+    if is_account_variable(name, prefix) {
+        return true;
+    }
     let Some(name) = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')) else {
         return false;
     };
     match split_number(name) {
         Some((stem, _)) => matches!(stem, "API_KEY" | "AUTH_TOKEN" | "BASE_URL" | "MODEL"),
         None => matches!(name, "API_KEY" | "AUTH_TOKEN"),
+    }
+}
+
+/// Whether it is an account of an agent of this family.
+fn is_account_variable(name: &str, prefix: &str) -> bool {
+    let stem = split_number(name).map(|(stem, _)| stem);
+    match prefix {
+        "ANTHROPIC" => {
+            name == "CLAUDE_CODE_OAUTH_TOKEN"
+                || matches!(stem, Some("CLAUDE_CODE_OAUTH_TOKEN" | "CLAUDE_CONFIG_DIR"))
+        }
+        "OPENAI" => stem == Some("CODEX_HOME"),
+        _ => false,
     }
 }
 

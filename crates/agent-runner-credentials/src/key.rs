@@ -34,6 +34,11 @@ impl ApiKey {
         Ok(Self(SecretString::from(text)))
     }
 
+    /// The path of a folder, which can have any character.
+    pub(crate) fn of_folder(path: &str) -> Self {
+        Self(SecretString::from(path))
+    }
+
     /// The key's text, to put it into a request or a child's environment.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -51,7 +56,7 @@ impl ApiKey {
         const LONG_ENOUGH: usize = 20;
         let text = self.expose();
         let shown = if text.len() >= LONG_ENOUGH { SHOWN } else { 0 };
-        format!("…{}", &text[text.len() - shown..])
+        format!("…{}", text.get(text.len() - shown..).unwrap_or_default())
     }
 }
 

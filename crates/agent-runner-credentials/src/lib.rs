@@ -31,7 +31,7 @@ mod time;
 
 pub use answer::Answer;
 pub use classify::{classify, parse_retry_after};
-pub use credential::{Credential, is_key_variable, numbered_variables};
+pub use credential::{Credential, Form, is_key_variable, numbered_variables};
 pub use key::{ApiKey, InvalidKey};
 pub use load::{
     CommandError, CommandProblem, Environment, KeyFileError, KeySpec, LoadError, Loaded, Notice,

@@ -26,6 +26,14 @@ pub enum LoadError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// What should be a configuration folder cannot be one.
+    #[error("could not use the configuration folder of {origin}: {problem}")]
+    InvalidFolder {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A variable's value is not Unicode.
     #[error("variable '{variable}' is not Unicode")]
     NotUnicode {

@@ -9,10 +9,10 @@ use toml::{
 };
 
 use super::{
-    COMMAND_TIMEOUT, Environment, KeyFileError, LoadError, Loaded, Notice, Origin, check_base_url,
-    key_from_command,
+    COMMAND_TIMEOUT, Environment, KeyFileError, LoadError, Loaded, Notice, Origin,
+    accounts::folder, check_base_url, key_from_command,
 };
-use crate::{ApiKey, Credential};
+use crate::{ApiKey, Credential, Form};
 
 #[cfg(unix)]
 #[path = "file/unix.rs"]
@@ -21,7 +21,7 @@ mod sys;
 #[path = "file/windows.rs"]
 mod sys;
 
-const FIELDS: &str = "provider, label, key, env, command, base_url, model";
+const FIELDS: &str = "provider, label, key, env, command, folder, form, base_url, model";
 
 /// One `[[key]]` of a file, before its secret is looked up.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct KeySpec {
     pub label: String,
     /// Where the secret is.
     pub secret: SecretRef,
+    /// What it is.
+    pub form: Form,
     /// Where to send requests.
     pub base_url: Option<String>,
     /// The model to ask for.
@@ -51,12 +53,16 @@ pub enum SecretRef {
     Variable(String),
     /// A command prints it.
     Command(Vec<String>),
+    /// In a folder, as an agent keeps its login.
+    Folder(ApiKey),
 }
 
 /// Parses a file of keys.
 ///
-/// Each has exactly one of `key`, `env` and `command`; `label`, `base_url` and `model` can be left
-/// out.
+/// Each has exactly one of `key`, `env`, `command` and `folder`; `label`, `base_url` and `model`
+/// can be left out. A `folder` is where Claude Code or Codex has its configuration and its login;
+/// `form = "oauth_token"` says that a secret is a token of Claude Code instead of an API key. Both
+/// are lent to processes alone.
 ///
 /// ```toml
 /// [[key]]
@@ -69,6 +75,11 @@ pub enum SecretRef {
 /// provider = "openai"
 /// env = "OTHER_OPENAI_KEY"
 /// base_url = "https://proxy.example/v1"
+///
+/// [[key]]
+/// provider = "anthropic"
+/// label = "team account"
+/// folder = "/home/me/.claude-team"
 /// ```
 ///
 /// # Errors
@@ -117,15 +128,15 @@ pub(super) fn load(
     for spec in specs {
         let origin = Origin::File { path: path.into(), line: spec.line };
         let key = find(spec.secret, origin, environment)?;
-        let KeySpec { provider, label, base_url, model, .. } = spec;
-        loaded.add(Credential { label, provider, key, base_url, model })?;
+        let KeySpec { provider, label, form, base_url, model, .. } = spec;
+        loaded.add(Credential { label, provider, key, form, base_url, model })?;
     }
     Ok(())
 }
 
 fn find(secret: SecretRef, origin: Origin, environment: &Environment) -> Result<ApiKey, LoadError> {
     match secret {
-        SecretRef::Key(key) => Ok(key),
+        SecretRef::Key(key) | SecretRef::Folder(key) => Ok(key),
         SecretRef::Command(argv) => Ok(key_from_command(&argv, COMMAND_TIMEOUT)?),
         SecretRef::Variable(variable) => match environment.get(&variable) {
             Err(_) => Err(LoadError::NotUnicode { variable }),
@@ -144,6 +155,8 @@ struct Draft {
     provider: Option<String>,
     label: Option<String>,
     secrets: Vec<SecretRef>,
+    folder: Option<String>,
+    form: Form,
     base_url: Option<String>,
     model: Option<String>,
 }
@@ -166,15 +179,22 @@ impl File<'_> {
         }
         let error = |problem| self.error(place, problem);
         let provider = draft.provider.ok_or_else(|| error("the key has no provider"))?;
+        if let Some(path) = draft.folder {
+            draft.form = Form::ConfigFolder;
+            draft.secrets.push(SecretRef::Folder(folder(&path, &provider).map_err(error)?));
+        } else if draft.form.variable(&provider).is_none() {
+            return Err(error("tokens are known of anthropic (Claude Code)"));
+        }
         let mut secrets = draft.secrets.into_iter();
         let secret = match (secrets.next(), secrets.next()) {
             (Some(secret), None) => secret,
-            (None, _) => return Err(error("the key has neither key, env nor command")),
-            _ => return Err(error("a key has one of key, env and command, not two")),
+            (None, _) => return Err(error("the key has neither key, env, command nor folder")),
+            _ => return Err(error("a key has one of key, env, command and folder, not two")),
         };
         let label = draft.label.unwrap_or_else(|| format!("{provider}-{number}"));
         let (base_url, model) = (draft.base_url, draft.model);
-        Ok(KeySpec { line: self.line(place), provider, label, secret, base_url, model })
+        let (line, form) = (self.line(place), draft.form);
+        Ok(KeySpec { line, provider, label, secret, form, base_url, model })
     }
 
     fn set(
@@ -200,6 +220,14 @@ impl File<'_> {
                 draft.secrets.push(SecretRef::Key(key));
             }
             "env" => draft.secrets.push(SecretRef::Variable(text()?)),
+            "folder" => draft.folder = Some(text()?),
+            "form" => {
+                draft.form = match &*text()? {
+                    "api_key" => Form::ApiKey,
+                    "oauth_token" => Form::OAuthToken,
+                    _ => return Err(error("'form' is \"api_key\" or \"oauth_token\"")),
+                };
+            }
             "command" => draft.secrets.push(SecretRef::Command(self.argv(value)?)),
             _ => return Err(self.unknown(name, &format!("one of {FIELDS}"))),
         }

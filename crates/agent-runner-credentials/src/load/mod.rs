@@ -1,5 +1,6 @@
 //! Where keys come from: variables, files and commands.
 
+mod accounts;
 mod command;
 mod environment;
 mod error;
@@ -30,6 +31,10 @@ pub enum Source {
         /// The start of the names, such as `ANTHROPIC`; in small letters it is the provider.
         prefix: String,
     },
+    /// Accounts of agents' own, numbered: `CLAUDE_CODE_OAUTH_TOKEN_1`, `CLAUDE_CONFIG_DIR_1` (a
+    /// folder with the login of Claude Code) and `CODEX_HOME_1`. They are lent to processes alone.
+    /// Those without a number are left to the agents.
+    Accounts,
     /// A TOML file, see [`parse_key_file`].
     File {
         /// Its path.
@@ -47,9 +52,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// The variables of Anthropic, OpenAI and Gemini.
+    /// The variables of Anthropic, OpenAI and Gemini, and the accounts of their agents.
     pub fn known_variables() -> Vec<Self> {
-        ["ANTHROPIC", "OPENAI", "GEMINI"].map(Self::variables).into()
+        let keys = ["ANTHROPIC", "OPENAI", "GEMINI"].map(Self::variables);
+        keys.into_iter().chain([Self::Accounts]).collect()
     }
 
     /// The variables that start with a prefix, such as `ANTHROPIC`.
@@ -145,6 +151,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Result<Loaded, Loa
     for source in sources {
         match source {
             Source::Variables { prefix } => variables::load(prefix, environment, &mut loaded)?,
+            Source::Accounts => accounts::load(environment, &mut loaded)?,
             Source::File { path } => file::load(path, environment, &mut loaded)?,
             Source::Command { argv, provider, label } => {
                 let key = key_from_command(argv, COMMAND_TIMEOUT)?;

@@ -31,6 +31,22 @@ pub(super) fn load(
     Ok(())
 }
 
+/// The numbers of the variables whose stem is one of these, as they are written, in the order of
+/// counting.
+pub(super) fn numbers_of(
+    environment: &Environment,
+    is_one: impl Fn(&str) -> Option<()>,
+) -> Vec<&str> {
+    let numbered = environment.names().filter_map(split_number);
+    let ours = numbered.filter(|(stem, _)| is_one(stem).is_some());
+    let mut numbers: Vec<_> = ours.map(|(_, number)| number).collect();
+    numbers.sort_by_key(|number| {
+        let digits = number.trim_start_matches('0');
+        (digits.len(), digits, number.len())
+    });
+    numbers
+}
+
 /// The variables of one prefix.
 struct Family<'a> {
     prefix: &'a str,
@@ -40,15 +56,10 @@ struct Family<'a> {
 impl<'a> Family<'a> {
     /// The numbers of the keys, as they are written, in the order of counting.
     fn numbers(&self) -> Vec<&'a str> {
-        let own = |name: &'a str| name.strip_prefix(self.prefix)?.strip_prefix('_');
-        let names = self.environment.names().filter_map(own).filter_map(split_number);
-        let keys = names.filter(|(stem, _)| *stem == "API_KEY");
-        let mut numbers: Vec<_> = keys.map(|(_, number)| number).collect();
-        numbers.sort_by_key(|number| {
-            let digits = number.trim_start_matches('0');
-            (digits.len(), digits, number.len())
-        });
-        numbers
+        numbers_of(self.environment, |stem| {
+            let own = stem.strip_prefix(self.prefix)?.strip_prefix('_')?;
+            (own == "API_KEY").then_some(())
+        })
     }
 
     fn credential(&self, label: &str, key: &str, number: &str) -> Result<Credential, LoadError> {

@@ -39,7 +39,7 @@ impl Places {
         held: &[bool],
     ) -> Choice {
         let home = want.session.and_then(|session| self.sessions.key_of(session));
-        let home = home.filter(|home| self.slots[*home].fits(want.provider.as_deref()));
+        let home = home.filter(|home| self.slots[*home].fits(want));
         if let Some(home) = home {
             let end = asked.saturating_add(want.patience);
             match self.chance(home, want, model, now, held) {
@@ -59,7 +59,7 @@ impl Places {
         let mut best: Option<(Rank, usize)> = None;
         let mut soonest: Option<Moment> = None;
         for (key, slot) in self.slots.iter().enumerate() {
-            if !slot.fits(want.provider.as_deref()) {
+            if !slot.fits(want) {
                 continue;
             }
             match self.chance(key, want, model, now, held) {
@@ -88,7 +88,7 @@ impl Places {
 
     /// The key that is ready first, as far as one can tell.
     pub(super) fn soonest(&self, want: &Want, model: usize, now: Moment) -> Blocked {
-        let fitting = |key: &usize| self.slots[*key].fits(want.provider.as_deref());
+        let fitting = |key: &usize| self.slots[*key].fits(want);
         let keys = (0..self.slots.len()).filter(fitting);
         let blocked = keys.filter_map(|key| self.chance(key, want, model, now, &[]).err());
         let first = blocked.min_by_key(|blocked| blocked.at.unwrap_or(Moment::MAX));

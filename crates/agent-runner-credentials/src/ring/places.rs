@@ -167,7 +167,7 @@ impl Places {
     /// Keeps all groups that fit.
     pub(super) fn hold(&self, want: &Want, model: usize, held: &mut [bool]) {
         for (key, slot) in self.slots.iter().enumerate() {
-            if slot.fits(want.provider.as_deref()) {
+            if slot.fits(want) {
                 held[self.group_of(key, model)] = true;
             }
         }

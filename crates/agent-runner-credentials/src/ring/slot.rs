@@ -7,7 +7,7 @@ use super::{
     places::Lane,
     standing::{Standing, Term},
 };
-use crate::{Credential, Rejection};
+use crate::{Credential, Form, Kind, Rejection, Want};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -64,8 +64,11 @@ impl Slot {
         self.own_model.unwrap_or(wanted)
     }
 
-    pub(super) fn fits(&self, provider: Option<&str>) -> bool {
+    /// Whether it is what is wanted: accounts of agents' own are for their processes.
+    pub(super) fn fits(&self, want: &Want) -> bool {
+        let provider = want.provider.as_deref();
         provider.is_none_or(|provider| self.credential.provider == provider)
+            && (want.kind == Kind::Process || self.credential.form == Form::ApiKey)
     }
 
     pub(super) fn denied(&self, model: usize) -> Option<&Standing> {

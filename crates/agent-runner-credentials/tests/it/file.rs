@@ -3,7 +3,7 @@
 use std::fs;
 
 use agent_runner_credentials::{
-    Environment, KeyFileError, LoadError, Notice, SecretRef, Source, load, parse_key_file,
+    Environment, Form, KeyFileError, LoadError, Notice, SecretRef, Source, load, parse_key_file,
 };
 use proptest::prelude::*;
 
@@ -43,20 +43,41 @@ fn a_file_can_name_keys_in_three_ways() {
 }
 
 #[test]
+fn a_file_can_name_accounts_of_agents() {
+    let account = |rest: &str| format!("[[key]]\nprovider = 'anthropic'\n{rest}");
+    let folder = parse_key_file(&account("folder = '/home/me/.claude team'")).unwrap();
+    assert_eq!(folder[0].form, Form::ConfigFolder);
+    let token = parse_key_file(&account("form = 'oauth_token'\nenv = 'TOKEN'")).unwrap();
+    assert_eq!(token[0].form, Form::OAuthToken);
+    check_error(&account("folder = 'x'"), "line 1: a configuration folder is an absolute path");
+    check_error(
+        "[[key]]\nprovider = 'gemini'\nform = 'oauth_token'\nkey = 'x'",
+        "line 1: tokens are known of anthropic (Claude Code)",
+    );
+    check_error(
+        &account("folder = '/x'\nkey = 'sk-1'"),
+        "line 1: a key has one of key, env, command and folder, not two",
+    );
+}
+
+#[test]
 fn mistakes_have_a_line_and_a_word() {
     check_error(
         "[[key]]\nprovider = 'x'\nkee = 'sk-secret'",
         "line 3: unknown field 'kee', expected one of \
-         provider, label, key, env, command, base_url, model",
+         provider, label, key, env, command, folder, form, base_url, model",
     );
     check_error("\n[[keys]]\nprovider = 'x'", "line 2: unknown field 'keys', expected [[key]]");
     check_error("[key]\nprovider = 'x'", "line 1: keys are written as [[key]]");
     check_error("key = ['x']", "line 1: keys are written as [[key]]");
     check_error("[[key]]\nkey = 'sk-1'", "line 1: the key has no provider");
-    check_error("[[key]]\nprovider = 'x'", "line 1: the key has neither key, env nor command");
+    check_error(
+        "[[key]]\nprovider = 'x'",
+        "line 1: the key has neither key, env, command nor folder",
+    );
     check_error(
         "[[key]]\nprovider = 'x'\nkey = 'sk-1'\nenv = 'KEY'",
-        "line 1: a key has one of key, env and command, not two",
+        "line 1: a key has one of key, env, command and folder, not two",
     );
     check_error("[[key]]\nprovider = 'x'\nkey = '  '", "line 3: 'key' is blank");
     check_error("[[key]]\nprovider = 7", "line 2: 'provider' is a string");

@@ -181,3 +181,64 @@ fn a_value_that_is_not_text_is_named() {
     let error = load(&[Source::variables("ANTHROPIC")], &environment).unwrap_err();
     assert_eq!(error.to_string(), "variable 'ANTHROPIC_API_KEY_1' is not Unicode");
 }
+
+#[test]
+fn accounts_of_agents_are_lent_to_processes_as_a_token_or_a_folder() {
+    use agent_runner_credentials::{Form, KeyRing, Want};
+
+    let environment: Environment = [
+        ("ANTHROPIC_API_KEY_1", "sk-1"),
+        ("CLAUDE_CODE_OAUTH_TOKEN_2", "sk-ant-oat01-two"),
+        ("CLAUDE_CONFIG_DIR", "/home/me/.claude"),
+        ("CLAUDE_CONFIG_DIR_1", "/home/me/.claude work"),
+        ("CODEX_HOME_1", "/home/me/.codex-1"),
+    ]
+    .into_iter()
+    .collect();
+    let loaded = load(&Source::known_variables(), &environment).unwrap();
+    let lent = loaded.credentials.iter().map(|credential| {
+        let variables = credential.environment();
+        let (name, value) = &variables[0];
+        (credential.form, name.clone(), value.expose_secret().to_owned())
+    });
+    let expected = [
+        (Form::ApiKey, "ANTHROPIC_API_KEY", "sk-1"),
+        (Form::OAuthToken, "CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-two"),
+        (Form::ConfigFolder, "CLAUDE_CONFIG_DIR", "/home/me/.claude work"),
+        (Form::ConfigFolder, "CODEX_HOME", "/home/me/.codex-1"),
+    ];
+    let expected = expected.map(|(form, name, value)| (form, name.to_owned(), value.to_owned()));
+    assert_eq!(lent.collect::<Vec<_>>(), expected);
+
+    let mut ring = KeyRing::new(loaded.credentials);
+    let now = std::time::SystemTime::now();
+    let mut forms = |want: Want| {
+        let leases: Vec<_> = (0..3).filter_map(|_| ring.lease(now, &want).ok()).collect();
+        leases.iter().map(|lease| lease.credential().form).collect::<Vec<_>>()
+    };
+    let process = forms(Want::process().provider("anthropic"));
+    assert_eq!(
+        process,
+        [Form::ApiKey, Form::OAuthToken, Form::ConfigFolder],
+        "one after the other"
+    );
+    assert_eq!(forms(Want::call().provider("anthropic")), [Form::ApiKey; 3], "calls need a key");
+    assert_eq!(forms(Want::call().provider("openai")), []);
+
+    for name in ["CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR_1"] {
+        assert!(is_key_variable(name, "ANTHROPIC"), "{name} is not for a child with another one");
+    }
+    assert!(!is_key_variable("CLAUDE_CONFIG_DIR", "ANTHROPIC"), "a setting of the user's own");
+    assert!(is_key_variable("CODEX_HOME_1", "OPENAI"));
+}
+
+#[test]
+fn a_configuration_folder_is_an_absolute_path() {
+    let environment: Environment = [("CODEX_HOME_1", "~/.codex")].into_iter().collect();
+    let error = load(&[Source::Accounts], &environment).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "could not use the configuration folder of variable 'CODEX_HOME_1': \
+         a configuration folder is an absolute path"
+    );
+}

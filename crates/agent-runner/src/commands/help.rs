@@ -34,6 +34,8 @@ What an agent finds in its environment:
 What agent-runner reads:
   ANTHROPIC_API_KEY_1 ...   credentials, with ANTHROPIC_BASE_URL_1 and ANTHROPIC_MODEL_1; the same for
                             OPENAI and GEMINI; without numbers ANTHROPIC_API_KEY
+  CLAUDE_CODE_OAUTH_TOKEN_1, CLAUDE_CONFIG_DIR_1, CODEX_HOME_1 ...
+                            accounts of Claude Code and Codex: a token, or a folder with the login
   AGENT_RUNNER_STORE, AGENT_RUNNER_CONFIG, AGENT_RUNNER_JOBS, AGENT_RUNNER_COLOR, AGENT_RUNNER_PROGRESS
   NO_COLOR, CLICOLOR_FORCE";
 

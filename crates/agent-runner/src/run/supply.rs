@@ -9,8 +9,8 @@ use std::{
 
 use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
-    Credential, End, ExposeSecret, KeyRing, KeySnapshot, Lease, Rejection, Snapshot, StateFile,
-    Want, is_key_variable,
+    Credential, End, ExposeSecret, Form, KeyRing, KeySnapshot, Lease, Rejection, Snapshot,
+    StateFile, Want, is_key_variable,
 };
 
 use super::outcome::Outcome;
@@ -74,8 +74,9 @@ impl Supply {
             ui.warn(notice);
         }
         let credentials = loaded.credentials;
-        let secrets =
-            credentials.iter().map(|credential| credential.key.expose().to_owned()).collect();
+        // The path of a folder is no secret.
+        let secret = credentials.iter().filter(|it| it.form != Form::ConfigFolder);
+        let secrets = secret.map(|credential| credential.key.expose().to_owned()).collect();
         let providers: BTreeSet<_> =
             credentials.iter().map(|credential| credential.provider.clone()).collect();
         Ok(Self {
