@@ -130,7 +130,7 @@ fn a_stopped_merge_is_gone_on_with() {
     let sandbox = project("one\ntwo\n");
     let verify = "test ! -f first || test -f $AGENT_RUNNER_ROOT/marks/open || test $AGENT_RUNNER_TASK_ID = 1 || { touch $AGENT_RUNNER_ROOT/marks/checks; sleep 100; }";
     let script = "echo $a >> $root/marks/ran-$id
-        test $id = 1 || while [ ! -f $root/marks/ran-1 ]; do sleep 0.02; done
+        test $id = 1 || while [ ! -f $root/first ]; do sleep 0.02; done
         if [ $id = 1 ]; then touch first; else touch second; fi";
     let flags = ["--merge", "-j", "2", "--grace", "200ms", "--verify", verify];
     let mut running = call(&sandbox, &flags, script).start();
