@@ -92,13 +92,74 @@ fn a_command_is_ended_when_its_lock_is_lost() {
 
 #[test]
 fn signals_reach_the_command() {
+    for (name, signal) in [("TERM", Signal::TERM), ("HUP", Signal::HUP), ("INT", Signal::INT)] {
+        let sandbox = sandbox();
+        let script =
+            format!("trap 'touch told; exit 5' {name}; touch begun; while :; do sleep 0.02; done");
+        let mut running = locks_run(&sandbox, &["db", "--", "sh", "-c", &script]).start();
+        sandbox.wait_for("begun");
+        running.signal(signal);
+        running.wait().exits(5);
+        assert!(sandbox.has("told"), "it got another signal than {name}");
+    }
+}
+
+#[test]
+fn who_waits_is_not_overtaken() {
     let sandbox = sandbox();
-    let script = "trap 'touch told; exit 5' TERM; touch begun; while :; do sleep 0.02; done";
-    let mut running = locks_run(&sandbox, &["db", "--", "sh", "-c", script]).start();
+    let reader = hold(&sandbox, &["db", "--shared"]);
+    let writer = locks_run(&sandbox, &["db", "--", "test", "-e", "ended"]).start();
+    writer.says("waiting: ");
+    let wanted = || sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
+    let is_waiting = |claims: Vec<serde_json::Value>| claims.iter().any(|it| it["waiting"] == true);
+    while !is_waiting(wanted()) {}
+    let shared = ["db", "--shared", "-n", "--", "true"];
+    locks_run(&sandbox, &shared).run().exits(7).says("db is wanted by locks run test");
+    sandbox.run(["locks", "show", "db"]).exits(0).prints("who asked first").prints("waits ");
+    sandbox.write("open", "");
+    reader.wait().exits(0);
+    writer.wait().exits(0);
+    locks_run(&sandbox, &shared).run().exits(0);
+}
+
+/// Neither of them could ever go on.
+#[test]
+fn a_command_does_not_wait_for_who_waits_for_it() {
+    let sandbox = sandbox();
+    let script = "touch begun; while [ ! -e open ]; do sleep 0.02; done
+        exec agent-runner locks run db --shared -- true";
+    let outer = locks_run(&sandbox, &["db", "--shared", "--", "sh", "-c", script]).start();
     sandbox.wait_for("begun");
-    running.signal(Signal::TERM);
-    running.wait().exits(5);
-    assert!(sandbox.has("told"));
+    let writer = locks_run(&sandbox, &["db", "--", "true"]).start();
+    while !sandbox.run(["locks", "list"]).exits(0).stdout.contains("wanted") {}
+    sandbox.write("open", "");
+    outer.wait().exits(7).says("it would wait for itself");
+    writer.wait().exits(0);
+}
+
+#[test]
+fn a_resource_can_be_broken_by_hand() {
+    let sandbox = sandbox();
+    let running = hold(&sandbox, &["db", "--touches", "src/**"]);
+    for key in ["db", "src/**"] {
+        let refused = sandbox.run(["locks", "break", key]).exits(7);
+        refused.says("is held by locks run sh").says("`--kill-holder` ends who holds it (pid ");
+    }
+    sandbox.run(["locks", "break", "src/**", "--kill-holder"]).exits(0).says("the lock is free");
+    assert_ne!(running.wait().code, Some(0), "it was ended");
+    sandbox.run(["locks", "break", "db"]).exits(0).says("task db is free");
+    assert!(!sandbox.has("ended"));
+}
+
+#[test]
+fn a_command_without_its_keeper_can_be_ended() {
+    let sandbox = sandbox();
+    let mut keeper = hold(&sandbox, &["db"]);
+    keeper.signal(Signal::KILL);
+    keeper.wait();
+    sandbox.run(["locks", "list"]).exits(0).prints("dead, but its child goes on");
+    sandbox.run(["locks", "break", "db"]).exits(0).says("process");
+    locks_run(&sandbox, &["db", "-n", "--", "true"]).run().exits(0);
 }
 
 #[test]

@@ -310,7 +310,7 @@ pub enum TakeoverError {
         status: Box<LockStatus>,
     },
     /// It is not proven which process has the lock.
-    #[error("task {key} is held, but it is not certain by which process: {why}")]
+    #[error("'{key}' is held, but it is not certain by which process: {why}")]
     NoProof {
         /// The key.
         key: String,
@@ -318,7 +318,7 @@ pub enum TakeoverError {
         why: NoProof,
     },
     /// A process that has the lock cannot be signalled.
-    #[error("could not end process {pid}, which has the lock of task {key}")]
+    #[error("could not end process {pid}, which has the lock '{key}'")]
     Signal {
         /// The key.
         key: String,
@@ -330,7 +330,7 @@ pub enum TakeoverError {
     },
     /// Processes were killed, but are still there: the system does something for them that cannot
     /// be interrupted, such as waiting for a dead disk.
-    #[error("killed processes {pids:?}, which have the lock of task {key}, but they do not end")]
+    #[error("killed processes {pids:?}, which have the lock '{key}', but they do not end")]
     Survived {
         /// The key.
         key: String,

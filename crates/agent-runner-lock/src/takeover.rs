@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    Acquire, LockDir, LockInfo, LockState, LockStatus, NoProof, ScanError, TakeoverError, TaskLock,
+    Acquire, ClaimStatus, LockDir, LockInfo, LockState, LockStatus, NoProof, ScanError,
+    TakeoverError, TaskLock,
     list::keepers,
     name::file_name,
     sys::{self, Process, Target},
@@ -69,111 +70,187 @@ impl LockDir {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn take_over(&self, status: &LockStatus, how: Takeover) -> Result<TaskLock, TakeoverError> {
-        let Takeover::KillHolder { grace } = how;
-        for _ in 0..MAX_ROUNDS {
-            let held = match self.acquire_from(status)? {
-                Ok(lock) => return Ok(lock),
-                Err(held) => held,
-            };
-            let ended = self.targets(&held).and_then(|targets| self.end(&targets, status, grace));
-            match ended {
-                Ok(Some(lock)) => return Ok(lock),
-                Ok(None) => {}
-                // What could not be proven is no matter if the lock was released under our eyes.
-                Err(error) => return self.acquire_from(status)?.map_err(|_| error),
-            }
-        }
-        Err(no_proof(&status.key, NoProof::NobodySeen))
+        win(&TaskPrize { dir: self, status }, how)
     }
 
-    /// Acquires a lock if it is free; `Err` as long as it is held as the status says.
-    fn acquire_from(
-        &self,
-        status: &LockStatus,
-    ) -> Result<Result<TaskLock, Box<LockStatus>>, TakeoverError> {
-        match self.try_acquire(&status.key)? {
+    /// Ends a claim as [`LockDir::take_over`] takes a lock: the holder that the status names is
+    /// ended, and the children that keep its claim.
+    ///
+    /// Whoever waits may claim it then; to have it, acquire it.
+    ///
+    /// # Errors
+    ///
+    /// [`TakeoverError::NoProof`] when it cannot be proven who has it. A claim that is over by now is
+    /// no error.
+    pub fn end_claim(&self, claim: &ClaimStatus, how: Takeover) -> Result<(), TakeoverError> {
+        win(&ClaimPrize { dir: self, claim }, how)
+    }
+}
+
+/// What somebody keeps from us.
+trait Prize {
+    /// What we have when it is ours.
+    type Won;
+
+    /// What it is called.
+    fn key(&self) -> &str;
+
+    /// Takes it if nobody has it; `Err` as long as it is held as we were told.
+    fn claim(&self) -> Result<Result<Self::Won, Holder>, TakeoverError>;
+
+    /// The processes that keep it.
+    fn keepers(&self) -> Result<Vec<sys::Keeper>, ScanError>;
+}
+
+/// Who is said to hold a prize, and whether it is dead and its children keep it.
+struct Holder {
+    orphaned: bool,
+    info: Option<LockInfo>,
+}
+
+/// The lock of a task.
+struct TaskPrize<'a> {
+    dir: &'a LockDir,
+    status: &'a LockStatus,
+}
+
+impl Prize for TaskPrize<'_> {
+    type Won = TaskLock;
+
+    fn key(&self) -> &str {
+        &self.status.key
+    }
+
+    fn claim(&self) -> Result<Result<TaskLock, Holder>, TakeoverError> {
+        let token = |info: &Option<LockInfo>| info.as_ref().map(|info| info.token);
+        match self.dir.try_acquire(self.key())? {
             Acquire::Acquired(lock) => Ok(Ok(lock)),
-            Acquire::Held(now) if token(&now) == token(status) => Ok(Err(now)),
+            Acquire::Held(now) if token(&now.info) == token(&self.status.info) => {
+                Ok(Err(Holder { orphaned: now.is_orphaned(), info: now.info }))
+            }
             Acquire::Held(status) => Err(TakeoverError::Changed { status }),
         }
     }
 
-    /// The processes to end: the holder if it lives, else who has its lock.
-    fn targets(&self, held: &LockStatus) -> Result<Vec<Target>, TakeoverError> {
-        let no_proof = |why| no_proof(&held.key, why);
-        let info = held.info.as_ref().ok_or(no_proof(NoProof::UnknownHolder))?;
-        prove_writer(info, &Process::now()).map_err(no_proof)?;
-        let pids = match held.state {
-            LockState::Orphaned => self.keepers(&held.key)?,
-            _ => vec![info.pid],
-        };
-        let open = |pid| {
-            let failed = |source| TakeoverError::Signal { key: held.key.clone(), pid, source };
-            Target::open(pid).map_err(failed)
-        };
-        let targets = pids.into_iter().filter_map(|pid| open(pid).transpose());
-        let targets = targets.collect::<Result<Vec<_>, _>>()?;
-        // Only now that they cannot become others any more.
-        let keepers = self.all_keepers(&held.key)?;
-        let prove = |target: &Target| match held.state {
-            LockState::Orphaned => prove_heir(target, info, &keepers),
-            _ => prove_holder(target, info, &keepers),
-        };
-        targets.iter().try_for_each(prove).map_err(no_proof)?;
-        Ok(targets)
-    }
-
-    fn all_keepers(&self, key: &str) -> Result<Vec<sys::Keeper>, ScanError> {
-        let name = file_name(key)?;
-        keepers(&self.shared.folder(), &name)
-            .map_err(|source| ScanError::Io { path: self.shared.path_of(&name), source })
-    }
-
-    /// Ends processes, but no longer than until the lock can be had; `None` if all of them ended
-    /// and it still cannot.
-    fn end(
-        &self,
-        targets: &[Target],
-        status: &LockStatus,
-        grace: Duration,
-    ) -> Result<Option<TaskLock>, TakeoverError> {
-        let signal = |signal| {
-            targets.iter().try_for_each(|target| {
-                let (key, pid) = (status.key.clone(), target.pid());
-                let failed = |source| TakeoverError::Signal { key, pid, source };
-                target.signal(signal).map_err(failed)
-            })
-        };
-        signal(sys::Signal::Term)?;
-        let start = Instant::now();
-        let mut killed = None;
-        let mut pauses = Pauses::new();
-        loop {
-            if let Ok(lock) = self.acquire_from(status)? {
-                return Ok(Some(lock));
-            }
-            let alive = || targets.iter().filter(|target| !target.has_ended()).map(Target::pid);
-            if alive().next().is_none() {
-                return Ok(None);
-            }
-            match killed {
-                None if start.elapsed() >= grace => {
-                    signal(sys::Signal::Kill)?;
-                    killed = Some(Instant::now());
-                }
-                Some(killed) if killed.elapsed() >= AFTER_KILL => {
-                    let (key, pids) = (status.key.clone(), alive().collect());
-                    return Err(TakeoverError::Survived { key, pids });
-                }
-                _ => {}
-            }
-            thread::sleep(pauses.next());
-        }
+    fn keepers(&self) -> Result<Vec<sys::Keeper>, ScanError> {
+        let (name, shared) = (file_name(self.key())?, &self.dir.shared);
+        keepers(&shared.folder(), &name)
+            .map_err(|source| ScanError::Io { path: shared.path_of(&name), source })
     }
 }
 
-fn token(status: &LockStatus) -> Option<u64> {
-    status.info.as_ref().map(|info| info.token)
+/// A claim. Nobody can hold the same one after its holder.
+struct ClaimPrize<'a> {
+    dir: &'a LockDir,
+    claim: &'a ClaimStatus,
+}
+
+impl Prize for ClaimPrize<'_> {
+    type Won = ();
+
+    fn key(&self) -> &str {
+        self.claim.info.as_ref().map_or("unknown", |info| &info.key)
+    }
+
+    fn claim(&self) -> Result<Result<(), Holder>, TakeoverError> {
+        let Some(info) = &self.claim.info else {
+            return Ok(Err(Holder { orphaned: false, info: None }));
+        };
+        let claims = self.dir.all_claims()?;
+        let is_same =
+            |claim: &ClaimStatus| claim.info.as_ref().map(|info| info.token) == Some(info.token);
+        Ok(match claims.into_iter().find(is_same) {
+            None => Ok(()),
+            Some(claim) => {
+                Err(Holder { orphaned: claim.state == LockState::Orphaned, info: claim.info })
+            }
+        })
+    }
+
+    fn keepers(&self) -> Result<Vec<sys::Keeper>, ScanError> {
+        self.dir.keepers_of_claim(self.claim)
+    }
+}
+
+fn win<P: Prize>(prize: &P, how: Takeover) -> Result<P::Won, TakeoverError> {
+    let Takeover::KillHolder { grace } = how;
+    for _ in 0..MAX_ROUNDS {
+        let holder = match prize.claim()? {
+            Ok(won) => return Ok(won),
+            Err(holder) => holder,
+        };
+        match targets(prize, &holder).and_then(|targets| end(prize, &targets, grace)) {
+            Ok(Some(won)) => return Ok(won),
+            Ok(None) => {}
+            // What could not be proven is no matter if it was released under our eyes.
+            Err(error) => return prize.claim()?.map_err(|_| error),
+        }
+    }
+    Err(no_proof(prize.key(), NoProof::NobodySeen))
+}
+
+/// The processes to end: the holder if it lives, else who has its lock.
+fn targets(prize: &impl Prize, holder: &Holder) -> Result<Vec<Target>, TakeoverError> {
+    let no_proof = |why| no_proof(prize.key(), why);
+    let info = holder.info.as_ref().ok_or(no_proof(NoProof::UnknownHolder))?;
+    prove_writer(info, &Process::now()).map_err(no_proof)?;
+    let pids = if holder.orphaned {
+        prize.keepers()?.iter().map(|keeper| keeper.pid).collect()
+    } else {
+        vec![info.pid]
+    };
+    let open = |pid| {
+        let failed = |source| TakeoverError::Signal { key: prize.key().to_owned(), pid, source };
+        Target::open(pid).map_err(failed)
+    };
+    let targets = pids.into_iter().filter_map(|pid| open(pid).transpose());
+    let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    // Only now that they cannot become others any more.
+    let keepers = prize.keepers()?;
+    let prove = if holder.orphaned { prove_heir } else { prove_holder };
+    targets.iter().try_for_each(|target| prove(target, info, &keepers)).map_err(no_proof)?;
+    Ok(targets)
+}
+
+/// Ends processes, but no longer than until the prize can be had; `None` if all of them ended
+/// and it still cannot.
+fn end<P: Prize>(
+    prize: &P,
+    targets: &[Target],
+    grace: Duration,
+) -> Result<Option<P::Won>, TakeoverError> {
+    let signal = |signal| {
+        targets.iter().try_for_each(|target| {
+            let (key, pid) = (prize.key().to_owned(), target.pid());
+            let failed = |source| TakeoverError::Signal { key, pid, source };
+            target.signal(signal).map_err(failed)
+        })
+    };
+    signal(sys::Signal::Term)?;
+    let start = Instant::now();
+    let mut killed = None;
+    let mut pauses = Pauses::new();
+    loop {
+        if let Ok(won) = prize.claim()? {
+            return Ok(Some(won));
+        }
+        let alive = || targets.iter().filter(|target| !target.has_ended()).map(Target::pid);
+        if alive().next().is_none() {
+            return Ok(None);
+        }
+        match killed {
+            None if start.elapsed() >= grace => {
+                signal(sys::Signal::Kill)?;
+                killed = Some(Instant::now());
+            }
+            Some(killed) if killed.elapsed() >= AFTER_KILL => {
+                let (key, pids) = (prize.key().to_owned(), alive().collect());
+                return Err(TakeoverError::Survived { key, pids });
+            }
+            _ => {}
+        }
+        thread::sleep(pauses.next());
+    }
 }
 
 fn no_proof(key: &str, why: NoProof) -> TakeoverError {

@@ -484,13 +484,13 @@ pub enum Worktrees {
 /// `locks`.
 #[derive(Debug, Subcommand)]
 pub enum Locks {
-    /// List the locks that are held, and those whose holder died
+    /// List the locks that are held or waited for, and those whose holder died
     List,
     /// Show who holds a lock, and which processes keep it
     Show(LockKey),
     /// Remove lock files that nobody holds
     Clean,
-    /// End the processes that keep a task's lock though its runner is gone
+    /// End the processes that keep a lock: those whose runner is gone, or the holder too
     Break(LocksBreak),
     /// Run a command that holds locks, as flock(1) does
     Run(LocksRun),
@@ -507,10 +507,10 @@ pub struct LockKey {
 /// `locks break`.
 #[derive(Debug, Args)]
 pub struct LocksBreak {
-    /// A task's id
+    /// A task's id, or the name or the pattern of a resource
     #[arg(value_name = "KEY")]
     pub key: String,
-    /// End the holder as well if it lives; a runner is ended with all its agents
+    /// End the holder too if it lives; a run is ended with all its agents
     #[arg(long)]
     pub kill_holder: bool,
     /// How long they have between SIGTERM and SIGKILL
@@ -523,6 +523,7 @@ pub struct LocksBreak {
 #[command(
     after_help = "Tasks that name one of these in their `locks` or `touches` are not started meanwhile. The command
 gets all locks at once or none, keeps them when this program is killed, and is ended when one is lost.
+Who asked first gets them first; nothing else that wants one of them is started in between.
 The exit code is the command's, or 7 when the locks could not be had in time or were lost. Locks are
 those of the project around the current folder; paths count from its root.
 

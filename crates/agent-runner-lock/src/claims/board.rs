@@ -15,6 +15,7 @@ use super::{
     guard::ResourceLock,
     record::{self, ClaimRecord},
     status::ClaimStatus,
+    wish::Wish,
 };
 use crate::{
     AcquireError, LockDir, LockInfo, Resource,
@@ -27,7 +28,8 @@ use crate::{
 
 /// The mutex, which also keeps the highest token.
 const MUTEX: &str = ".mutex";
-const PREFIX: &str = "claim-";
+const HELD: &str = "claim-";
+const WANTED: &str = "wish-";
 const SUFFIX: &str = ".lock";
 
 /// How often the mutex may turn out to have lost its name before we give up.
@@ -111,13 +113,20 @@ fn lock_soon(mut file: File, glances: &mut u32) -> io::Result<Option<Locked>> {
 }
 
 impl Board {
-    /// Adds a claim, unless others are in its way.
+    /// Adds a claim, unless others are in its way: who hold what it needs, or who wait for it and
+    /// came before `wish`, if that is ours.
     pub(super) fn acquire(
-        mut self,
+        &mut self,
         dir: &LockDir,
         resources: &[Resource],
+        wish: Option<&Wish>,
     ) -> Result<AcquireAll, AcquireError> {
-        let in_the_way = self.held(|claim| conflict(resources, &claim.resources))?;
+        let mut in_the_way = self.find(|name, claim| {
+            let is_before = wish.is_none_or(|wish| !name.waits || name.token < wish.token());
+            is_before && conflict(resources, &claim.resources)
+        })?;
+        // One that cannot take what it waits for would keep everybody from it.
+        in_the_way.retain(|claim| !claim.waiting || claim.can_go_on());
         if in_the_way.is_empty() {
             self.add(dir, resources).map(AcquireAll::Acquired)
         } else {
@@ -125,61 +134,63 @@ impl Board {
         }
     }
 
-    /// All claims that are held, oldest first.
+    /// All claims: first those that are held, then those that are waited for, oldest first.
     pub(super) fn all(&mut self) -> Result<Vec<ClaimStatus>, AcquireError> {
-        self.held(|_| true)
+        self.find(|_, _| true)
     }
 
-    /// The claims that are held and asked for. Those of the dead are removed.
-    fn held(
+    /// The claims that are asked for. Those of the dead are removed.
+    fn find(
         &mut self,
-        asked: impl Fn(&ClaimRecord) -> bool,
+        asked: impl Fn(Name, &ClaimRecord) -> bool,
     ) -> Result<Vec<ClaimStatus>, AcquireError> {
         let mut known = HashMap::new();
         let mut before = mem::take(&mut *self.claims.known());
-        let mut held = Vec::new();
-        for name in self.names()? {
+        let mut found = Vec::new();
+        for (file, name) in self.names()? {
             // One that was seen alive and is not asked for may have died since: whoever minds will
             // find out.
-            if let Some((name, claim)) = before.remove_entry(&name)
-                && !asked(&claim)
+            if let Some((file, claim)) = before.remove_entry(&file)
+                && !asked(name, &claim)
             {
-                known.insert(name, claim);
+                known.insert(file, claim);
                 continue;
             }
-            match self.look(&name).map_err(|e| failed(&self.claims.path_of(&name), e))? {
+            match self.look(&file).map_err(|e| failed(&self.claims.path_of(&file), e))? {
                 Look::Gone => {}
                 Look::Odd(what) => {
-                    let path = self.claims.path_of(&name);
+                    let path = self.claims.path_of(&file);
                     return Err(AcquireError::NotALock { path, what });
                 }
-                Look::Unknown => held.push(ClaimStatus::unknown()),
+                // Whoever waits for we do not know what has nothing that we could need.
+                Look::Unknown if name.waits => {}
+                Look::Unknown => found.push(ClaimStatus::unknown()),
                 Look::Held(claim) => {
-                    if asked(&claim) {
-                        held.push(ClaimStatus::of(&claim));
+                    if asked(name, &claim) {
+                        found.push(ClaimStatus::of(&claim, name.waits));
                     }
-                    known.insert(name, claim);
+                    known.insert(file, claim);
                 }
             }
         }
         *self.claims.known() = known;
-        Ok(held)
+        Ok(found)
     }
 
-    /// The names of all claims, oldest first.
-    fn names(&mut self) -> Result<Vec<String>, AcquireError> {
+    /// The files of all claims, in the order of [`Board::all`].
+    fn names(&mut self) -> Result<Vec<(String, Name)>, AcquireError> {
         let failed = |source| failed(&self.claims.path, source);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.claims.path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            if let Some(name) = name.to_str()
-                && let Some(token) = token_of(name)
+            let file = entry.map_err(failed)?.file_name();
+            if let Some(file) = file.to_str()
+                && let Some(name) = Name::parse(file)
             {
-                self.highest = self.highest.max(token);
-                names.push(name.to_owned());
+                self.highest = self.highest.max(name.token);
+                names.push((file.to_owned(), name));
             }
         }
-        names.sort_unstable();
+        names.sort_unstable_by_key(|(_, name)| (name.waits, name.token));
         Ok(names)
     }
 
@@ -204,13 +215,34 @@ impl Board {
         }
     }
 
-    /// Adds a claim. The mutex is given up when it stands.
-    fn add(self, dir: &LockDir, resources: &[Resource]) -> Result<ResourceLock, AcquireError> {
+    /// Adds a claim that is held.
+    fn add(&mut self, dir: &LockDir, resources: &[Resource]) -> Result<ResourceLock, AcquireError> {
+        let (name, claim, locked) = self.write(dir, resources, false)?;
+        let shared = Arc::clone(&dir.shared);
+        Ok(ResourceLock::new(shared, Arc::clone(&self.claims), name, claim, locked))
+    }
+
+    /// Adds one that is waited for.
+    pub(super) fn wish(
+        &mut self,
+        dir: &LockDir,
+        resources: &[Resource],
+    ) -> Result<Wish, AcquireError> {
+        let (name, claim, locked) = self.write(dir, resources, true)?;
+        Ok(Wish::new(Arc::clone(&self.claims), name, &claim.info, locked))
+    }
+
+    fn write(
+        &mut self,
+        dir: &LockDir,
+        resources: &[Resource],
+        waits: bool,
+    ) -> Result<(String, Arc<ClaimRecord>, Locked), AcquireError> {
         let path = self.claims.path_of(MUTEX);
         let before = floor::read(&self.mutex).map_err(|e| failed(&path, e))?.max(self.highest);
         // Nobody takes claims away, not even where locks are leases.
         let info = LockInfo { lease: None, ..dir.info(&record::key(resources), before) };
-        let name = name_of(info.token);
+        let name = name_of(info.token, waits);
         let claim = Arc::new(ClaimRecord { info, resources: resources.to_vec() });
         let block = claim.block().ok_or(AcquireError::TooManyResources)?;
         // Before there is a file of that name, lest it be used twice.
@@ -228,8 +260,7 @@ impl Board {
             return Err(failed(error));
         }
         self.claims.known().insert(name.clone(), Arc::clone(&claim));
-        let shared = Arc::clone(&dir.shared);
-        Ok(ResourceLock::new(shared, Arc::clone(&self.claims), name, claim, locked))
+        Ok((name, claim, locked))
     }
 }
 
@@ -243,10 +274,26 @@ enum Look {
     Odd(&'static str),
 }
 
-pub(super) fn name_of(token: u64) -> String {
-    format!("{PREFIX}{token:020}{SUFFIX}")
+/// What the name of a claim's file says.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    token: u64,
+    /// Whether nobody holds it yet.
+    waits: bool,
 }
 
-fn token_of(name: &str) -> Option<u64> {
-    name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()
+impl Name {
+    fn parse(file: &str) -> Option<Self> {
+        let stem = file.strip_suffix(SUFFIX)?;
+        let (digits, waits) = match stem.strip_prefix(WANTED) {
+            Some(digits) => (digits, true),
+            None => (stem.strip_prefix(HELD)?, false),
+        };
+        Some(Self { token: digits.parse().ok()?, waits })
+    }
+}
+
+/// The name of a claim's file.
+pub(super) fn name_of(token: u64, waits: bool) -> String {
+    format!("{}{token:020}{SUFFIX}", if waits { WANTED } else { HELD })
 }

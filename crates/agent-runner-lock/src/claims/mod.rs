@@ -9,6 +9,9 @@
 //!    claim is ever locked by anybody but who made its file, and no name is used twice.
 //! 3. If none is in the way, make a file, lock it, write the record. Unlock the mutex.
 //!
+//! 4. Who waits for longer puts that on the board too (a wish), under the same mutex and by the same
+//!    steps. It is in the way of those who come later, as long as its lock is held.
+//!
 //! A claim ends when its lock does: by release, or with its holder, or with the child that keeps it.
 //! Who is killed on the way leaves at most a file that is not locked.
 
@@ -19,6 +22,7 @@ mod line;
 mod record;
 mod status;
 mod wait;
+mod wish;
 
 use std::{fs, io};
 
@@ -28,7 +32,9 @@ pub(crate) use self::{
 };
 pub use self::{guard::ResourceLock, status::ClaimStatus};
 use crate::{
-    Acquire, AcquireError, LockDir, Resource, ScanError, TaskLock, list::keepers, sys::Folder,
+    Acquire, AcquireError, LockDir, Resource, ScanError, TaskLock,
+    list::keepers,
+    sys::{Folder, Keeper},
 };
 
 /// What became of a try to acquire resources. That some are held is an answer, not an error.
@@ -55,8 +61,8 @@ impl LockDir {
     /// Acquires all of these resources if nobody is in the way of any, and none of them otherwise.
     ///
     /// It does not wait for a holder. It waits while another process looks at the claims, which
-    /// takes well under a millisecond. Who waits in [`LockDir::acquire_all_blocking`] can be
-    /// overtaken by who tries.
+    /// takes well under a millisecond. It does not overtake those who wait for the same, in whatever
+    /// process: they are in the way too ([`ClaimStatus::waiting`]).
     ///
     /// Nobody takes a claim from its holder, in a lease directory either.
     ///
@@ -79,7 +85,7 @@ impl LockDir {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_acquire_all(&self, resources: &[Resource]) -> Result<AcquireAll, AcquireError> {
-        self.shared.board_in_time()?.acquire(self, resources)
+        self.shared.board_in_time()?.acquire(self, resources, None)
     }
 
     /// Acquires the first lock of these keys that is free; `None` if all are held.
@@ -105,6 +111,17 @@ impl LockDir {
     ///
     /// When the folder or a claim cannot be read.
     pub fn claims(&self) -> Result<Vec<ClaimStatus>, ScanError> {
+        let mut claims = self.all_claims()?;
+        claims.retain(|claim| !claim.waiting);
+        Ok(claims)
+    }
+
+    /// All claims that are held, oldest first, and then all that somebody waits for.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or a claim cannot be read.
+    pub fn all_claims(&self) -> Result<Vec<ClaimStatus>, ScanError> {
         self.shared.folder_to_scan()?;
         let path = self.shared.path_of(CLAIMS);
         match fs::symlink_metadata(&path) {
@@ -117,23 +134,25 @@ impl LockDir {
         }
     }
 
-    /// The processes that keep a claim, as [`LockDir::keepers`] has them for a lock. None if the
-    /// claim is over, or its holder is unknown.
+    /// The processes that keep a claim, or wait for it, as [`LockDir::keepers`] has them for a lock.
+    /// None if the claim is over, or its holder is unknown.
     ///
     /// # Errors
     ///
     /// As [`LockDir::keepers`].
     pub fn claim_keepers(&self, claim: &ClaimStatus) -> Result<Vec<u32>, ScanError> {
+        Ok(self.keepers_of_claim(claim)?.iter().map(|keeper| keeper.pid).collect())
+    }
+
+    pub(crate) fn keepers_of_claim(&self, claim: &ClaimStatus) -> Result<Vec<Keeper>, ScanError> {
         let Some(info) = &claim.info else { return Ok(Vec::new()) };
-        let name = board::name_of(info.token);
+        let name = board::name_of(info.token, claim.waiting);
         let path = self.shared.path_of(CLAIMS);
         let folder = match Folder::open(&path) {
             Ok(folder) => folder,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(ScanError::Io { path, source }),
         };
-        keepers(&folder, &name)
-            .map(|keepers| keepers.iter().map(|keeper| keeper.pid).collect())
-            .map_err(|source| ScanError::Io { path: path.join(name), source })
+        keepers(&folder, &name).map_err(|source| ScanError::Io { path: path.join(name), source })
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::ClaimRecord;
 use crate::{LockInfo, LockState, LockStatus, Resource, resource::joined, sys::Process};
 
-/// A claim that somebody holds.
+/// A claim that somebody holds or waits for.
 ///
 /// It displays as a sentence: `db, paths:src/** is held by run-7f3a/3, pid 311 on host a, for 12 min`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,8 +16,12 @@ pub struct ClaimStatus {
     /// What is claimed. Empty if the record cannot be read; then it could be anything, and is in
     /// the way of all.
     pub resources: Vec<Resource>,
-    /// Whether its holder lives, as far as is known.
+    /// Whether its holder, or who waits, lives, as far as is known.
     pub state: LockState,
+    /// Whether nobody holds it yet, but somebody waits for it. It is in the way of those who came
+    /// later, lest they go ahead for ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
     /// Its holder. `None` if the record cannot be read.
     pub info: Option<LockInfo>,
     /// Whether it is held for longer than its holder meant to. For people: nothing is ever taken
@@ -28,10 +32,17 @@ pub struct ClaimStatus {
 }
 
 impl ClaimStatus {
-    pub(super) fn of(claim: &ClaimRecord) -> Self {
+    pub(super) fn of(claim: &ClaimRecord, waiting: bool) -> Self {
         let dead = Process::now().knows_dead(&claim.info);
         let state = if dead { LockState::Orphaned } else { LockState::Held };
-        Self::new(claim.resources.clone(), state, Some(claim.info.clone()))
+        let held = Self::new(claim.resources.clone(), state, Some(claim.info.clone()));
+        Self { waiting, overdue: held.overdue && !waiting, ..held }
+    }
+
+    /// Whether its process can take what it waits for: for all that is known, it lives and runs.
+    pub(super) fn can_go_on(&self) -> bool {
+        let stopped = |info| Process::now().knows_stopped(info);
+        self.state != LockState::Orphaned && !self.info.as_ref().is_some_and(stopped)
     }
 
     /// A claim on nobody knows what.
@@ -42,7 +53,7 @@ impl ClaimStatus {
     fn new(resources: Vec<Resource>, state: LockState, info: Option<LockInfo>) -> Self {
         let LockStatus { state, info, overdue, by_this_process, .. } =
             LockStatus::new("", state, info);
-        Self { resources, state, info, overdue, by_this_process }
+        Self { resources, state, waiting: false, info, overdue, by_this_process }
     }
 }
 
@@ -50,6 +61,9 @@ impl fmt::Display for ClaimStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.info {
             None => f.write_str("something is held by an unknown holder"),
+            Some(info) if self.waiting => {
+                write!(f, "{} is wanted by {info}, who asked first", joined(&self.resources))
+            }
             Some(info) => {
                 write!(f, "{} is held by {info}", joined(&self.resources))?;
                 match self.state {

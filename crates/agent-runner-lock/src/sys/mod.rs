@@ -184,6 +184,11 @@ impl Process {
             && start_time().is_some_and(|start_time| start_time != info.start_time)
     }
 
+    /// Whether the process that wrote a record is proven to be stopped.
+    pub(crate) fn knows_stopped(&self, info: &LockInfo) -> bool {
+        self.counts_as(info) && info.start_time.is_some_and(|it| system::is_stopped(info.pid, it))
+    }
+
     /// Whether a process's number and start mean to us what they meant to who wrote a record.
     fn counts_as(&self, info: &LockInfo) -> bool {
         let known = self.pid_ns.is_some() && self.boot_id.is_some() && self.start_time.is_some();

@@ -39,13 +39,22 @@ pub(super) fn own_start_time(pid: u32) -> Option<u64> {
 
 /// When a process was started, in clock ticks; `None` if there is no such process any more.
 pub(crate) fn start_time(pid: u32) -> io::Result<Option<u64>> {
+    Ok(stat(pid)?.filter(|stat| !stat.is_dead()).map(|stat| stat.start_time))
+}
+
+/// Whether the process that was started at that time is stopped, by a signal or a debugger.
+pub(crate) fn is_stopped(pid: u32, start_time: u64) -> bool {
+    let same = |stat: &Stat| stat.start_time == start_time;
+    stat(pid).ok().flatten().filter(same).is_some_and(|stat| matches!(stat.state, b'T' | b't'))
+}
+
+fn stat(pid: u32) -> io::Result<Option<Stat>> {
     let stat = match fs::read(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
         Err(error) if is_gone(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let stat = parse_stat(&stat).ok_or(io::ErrorKind::InvalidData)?;
-    Ok((!stat.is_dead()).then_some(stat.start_time))
+    Ok(Some(parse_stat(&stat).ok_or(io::ErrorKind::InvalidData)?))
 }
 
 /// Those who have this file open and its lock with it.

@@ -14,7 +14,7 @@ use rustix::{
     io::{Errno, FdFlags},
 };
 
-pub(crate) use super::proc::{Keeper, keepers, start_time};
+pub(crate) use super::proc::{Keeper, is_stopped, keepers, start_time};
 use super::{Found, Process, proc};
 use crate::OpenError;
 

@@ -162,6 +162,11 @@ pub(crate) fn start_time(_: u32) -> io::Result<Option<u64>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nothing is known of other processes.
+pub(crate) fn is_stopped(_: u32, _: u64) -> bool {
+    false
+}
+
 /// Reads as much of a record as there is, but for byte 0, which a holder locks against reading.
 pub(crate) fn read_block<'a>(file: &File, block: &'a mut [u8]) -> io::Result<&'a [u8]> {
     block[0] = b' ';

@@ -33,6 +33,8 @@ mod takeover;
 mod torture;
 #[cfg(unix)]
 mod traps;
+#[cfg(target_os = "linux")]
+mod wishes;
 
 use agent_runner_lock::{LockDir, TaskLock};
 use tempfile::TempDir;

@@ -38,7 +38,7 @@ pub use outcome::Outcome;
 pub use proof::{DETAIL as PROOF, DiffStat, Proof};
 pub use rehearsal::claim_and_hold;
 pub use settings::Settings;
-pub use signals::Signals;
+pub use signals::{Caught, Signals};
 pub use supply::Supply;
 pub use tick::Checklist;
 

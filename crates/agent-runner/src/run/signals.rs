@@ -10,6 +10,25 @@ use crate::{
     units::show_duration,
 };
 
+/// A signal that was caught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caught {
+    /// A Ctrl-C.
+    Interrupt,
+    /// A request to end.
+    Terminate,
+    /// The terminal is gone. Only on Unix.
+    #[cfg_attr(windows, expect(dead_code, reason = "there is none"))]
+    HangUp,
+}
+
+impl Caught {
+    /// The exit code of who ends because of it.
+    pub fn exit(self) -> Exit {
+        if self == Self::Interrupt { Exit::Interrupted } else { Exit::Terminated }
+    }
+}
+
 /// Follows the signals, and says each time what happens next. They are caught from now on, also
 /// before the future is polled.
 pub(super) fn follow(
@@ -69,7 +88,8 @@ async fn follow_signals(mut signals: Signals, shutdown: Shutdown, grace: Duratio
             }
         };
         tokio::select! {
-            exit = signals.next() => {
+            signal = signals.next() => {
+                let exit = signal.exit();
                 let reason = if exit == Exit::Interrupted { "interrupted" } else { "told to stop" };
                 shutdown.advance(stage.next(), exit, reason);
             }
@@ -87,7 +107,7 @@ mod platform {
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    use crate::exit_code::Exit;
+    use super::Caught;
 
     /// What ends a program.
     pub struct Signals {
@@ -107,11 +127,11 @@ mod platform {
         }
 
         /// Waits for one.
-        pub async fn next(&mut self) -> Exit {
+        pub async fn next(&mut self) -> Caught {
             tokio::select! {
-                _ = self.interrupt.recv() => Exit::Interrupted,
-                _ = self.terminate.recv() => Exit::Terminated,
-                _ = self.hangup.recv() => Exit::Terminated,
+                _ = self.interrupt.recv() => Caught::Interrupt,
+                _ = self.terminate.recv() => Caught::Terminate,
+                _ = self.hangup.recv() => Caught::HangUp,
             }
         }
     }
@@ -121,7 +141,7 @@ mod platform {
 mod platform {
     use std::io;
 
-    use crate::exit_code::Exit;
+    use super::Caught;
 
     /// What ends a program.
     pub struct Signals;
@@ -134,11 +154,11 @@ mod platform {
         }
 
         /// Waits for one.
-        pub async fn next(&mut self) -> Exit {
+        pub async fn next(&mut self) -> Caught {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
-            Exit::Interrupted
+            Caught::Interrupt
         }
     }
 }

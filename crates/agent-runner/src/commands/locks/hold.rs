@@ -15,7 +15,7 @@ use crate::{
     exit_code::Exit,
     project::Project,
     resources,
-    run::Signals,
+    run::{Caught, Signals},
     ui::{Ui, headline},
 };
 
@@ -39,7 +39,7 @@ pub async fn run(ui: &Ui, project: &Project, args: &LocksRun) -> Result<ExitCode
         Signals::new().or_exit(Exit::Unexpected, || "could not follow signals".into())?;
     let lock = tokio::select! {
         lock = acquire(ui, &locks, &resources, args) => lock?,
-        exit = signals.next() => return Ok(exit.into()),
+        signal = signals.next() => return Ok(signal.exit().into()),
     };
     let mut command = Command::new(path);
     command.args(&args.command[1..]).env(TOKEN, lock.token().to_string());
@@ -68,8 +68,12 @@ async fn acquire(
         (Err(AcquireError::ResourcesTimedOut { held: claims, .. }), wait)
             if wait != Some(Duration::ZERO) =>
         {
-            if claims.iter().any(is_above_us) {
-                let error = format!("{}, under which this command runs", claims[0]);
+            if let Some(claim) = waits_for_us(locks, &claims) {
+                let error = if claim.waiting {
+                    format!("{claim}, and waits for what this command runs under")
+                } else {
+                    format!("{claim}, under which this command runs")
+                };
                 return Err(Error::message(Exit::Held, error).hint("it would wait for itself"));
             }
             for claim in &claims {
@@ -90,10 +94,15 @@ async fn acquire(
     })
 }
 
-/// Whether a claim is that of the `locks run` which started us.
-fn is_above_us(claim: &ClaimStatus) -> bool {
-    let above = std::env::var(TOKEN).ok().and_then(|token| token.parse().ok());
-    claim.info.as_ref().is_some_and(|info| above == Some(info.token))
+/// One of these claims that cannot end before we do: that of the `locks run` which started us, or of
+/// one that waits for it.
+fn waits_for_us<'a>(locks: &LockDir, claims: &'a [ClaimStatus]) -> Option<&'a ClaimStatus> {
+    let above: u64 = std::env::var(TOKEN).ok()?.parse().ok()?;
+    let is_above = |claim: &ClaimStatus| claim.info.as_ref().is_some_and(|it| it.token == above);
+    let above = locks.claims().ok()?.into_iter().find(is_above)?;
+    let wants = |one: &Resource| above.resources.iter().any(|other| one.conflicts_with(other));
+    let waits = |claim: &&ClaimStatus| claim.waiting && claim.resources.iter().any(wants);
+    claims.iter().find(|claim| is_above(claim)).or_else(|| claims.iter().find(waits))
 }
 
 /// The command at work.
@@ -114,7 +123,7 @@ impl Running {
                         .or_exit(Exit::Unexpected, || "could not wait for the command".into())?;
                     return Ok(code_of(status));
                 }
-                exit = signals.next() => self.pass_on(exit),
+                signal = signals.next() => self.pass_on(signal),
                 _ = check.tick() => if let Err(lost) = lock.check() {
                     self.end().await;
                     return Err(Error::new(Exit::Held, lost)
@@ -126,7 +135,7 @@ impl Running {
 
     /// SIGTERM, and after a while SIGKILL.
     async fn end(&mut self) {
-        self.signal(Exit::Terminated);
+        self.signal(Caught::Terminate);
         if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
             self.kill();
             // What cannot be killed is not waited for.
@@ -134,10 +143,10 @@ impl Running {
         }
     }
 
-    fn pass_on(&self, exit: Exit) {
+    fn pass_on(&self, signal: Caught) {
         // A Ctrl-C goes to all in the terminal's group: the command has it already.
-        if self.has_own_group || exit != Exit::Interrupted {
-            self.signal(exit);
+        if self.has_own_group || signal != Caught::Interrupt {
+            self.signal(signal);
         }
     }
 }
@@ -148,7 +157,7 @@ mod platform {
 
     use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-    use super::{Exit, IsTerminal, Running, stdin};
+    use super::{Caught, IsTerminal, Running, stdin};
 
     /// A command that talks to a terminal stays in our group, which may read from it. Any other
     /// gets one of its own, so that it can be ended with all that it starts.
@@ -161,8 +170,12 @@ mod platform {
     }
 
     impl Running {
-        pub(super) fn signal(&self, exit: Exit) {
-            self.send(if exit == Exit::Interrupted { Signal::INT } else { Signal::TERM });
+        pub(super) fn signal(&self, signal: Caught) {
+            self.send(match signal {
+                Caught::Interrupt => Signal::INT,
+                Caught::Terminate => Signal::TERM,
+                Caught::HangUp => Signal::HUP,
+            });
         }
 
         pub(super) fn kill(&self) {
@@ -188,14 +201,14 @@ mod platform {
 mod platform {
     use std::process::ExitStatus;
 
-    use super::{Exit, Running};
+    use super::{Caught, Running};
 
     pub(super) fn leave_group(_: &mut tokio::process::Command) -> bool {
         false
     }
 
     impl Running {
-        pub(super) fn signal(&mut self, _: Exit) {
+        pub(super) fn signal(&mut self, _: Caught) {
             self.kill();
         }
 

@@ -13,12 +13,12 @@ use crate::{
     units::{show_duration, show_time},
 };
 
-/// Lists the locks that are held, and those whose holder died. The file of a lock that is free is
+/// Lists the locks that are held or waited for, and those whose holder died. The file of a lock that is free is
 /// no lock; it is there so that the next holder is quick.
 pub(super) fn list(ui: &Ui, locks: &LockDir) -> Result<Exit> {
     let mut tasks = locks.list().or_invalid(|| "could not list the locks".into())?;
     tasks.retain(|lock| lock.state != LockState::Free);
-    let claims = locks.claims().or_invalid(|| "could not list the locks".into())?;
+    let claims = locks.all_claims().or_invalid(|| "could not list the locks".into())?;
     for lock in &tasks {
         print(ui, lock)?;
     }
@@ -54,18 +54,19 @@ pub(super) fn show(ui: &Ui, locks: &LockDir, key: &str) -> Result<Exit> {
     // A resource that is held is what was meant, unless a task has its name.
     if task.state != LockState::Free || claims.is_empty() {
         let keepers = locks.keepers(key).unwrap_or_default();
-        show_one(ui, &task, task.info.as_ref(), &keepers)?;
+        show_one(ui, &task, task.info.as_ref(), &keepers, "kept by")?;
     }
     for claim in &claims {
         let keepers = locks.claim_keepers(claim).unwrap_or_default();
-        show_one(ui, claim, claim.info.as_ref(), &keepers)?;
+        let verb = if claim.waiting { "waits" } else { "kept by" };
+        show_one(ui, claim, claim.info.as_ref(), &keepers, verb)?;
     }
     Ok(Exit::Success)
 }
 
 /// The claims of which a resource is called so.
 pub(super) fn claims_of(locks: &LockDir, key: &str) -> Result<Vec<ClaimStatus>> {
-    let mut claims = locks.claims().or_invalid(|| "could not list the locks".into())?;
+    let mut claims = locks.all_claims().or_invalid(|| "could not list the locks".into())?;
     let is_called_so = |resource: &Resource| {
         resource.as_name() == Some(key) || resource.as_paths().is_some_and(|it| it.as_str() == key)
     };
@@ -78,6 +79,7 @@ fn show_one<L: Serialize + Display>(
     lock: &L,
     info: Option<&LockInfo>,
     keepers: &[u32],
+    verb: &str,
 ) -> Result<()> {
     let keepers: Vec<_> =
         keepers.iter().map(|&pid| Process { pid, command: command_of(pid) }).collect();
@@ -98,7 +100,7 @@ fn show_one<L: Serialize + Display>(
         }
     }
     for Process { pid, command } in &keepers {
-        line("kept by", format!("pid {pid} ({})", headline(command, 60)))?;
+        line(verb, format!("pid {pid} ({})", headline(command, 60)))?;
     }
     Ok(())
 }
