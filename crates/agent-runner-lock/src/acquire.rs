@@ -25,7 +25,8 @@ use crate::{
     guard::Held,
     lease::{Leases, Shard},
     name::file_name,
-    record::{self, Block, State},
+    record::{self, Block, Peek, State},
+    spare::Draft,
     sys::{self, Folder, Locked, Process},
     time::micros,
 };
@@ -98,7 +99,8 @@ impl LockDir {
         for _ in 0..MAX_MOVES {
             let spare = if ask == Ask::Once { shared.spares.take(name) } else { None };
             let is_spare = spare.is_some();
-            let file = match spare.map_or_else(|| folder.open_or_create(name), Ok) {
+            let (file, draft) = spare.unzip();
+            let file = match file.map_or_else(|| folder.open_or_create(name), Ok) {
                 Ok(file) => file,
                 Err(error) if sys::absent_or_other(&error) => {
                     folder = shared.folder_again().map_err(AcquireError::Folder)?;
@@ -137,12 +139,12 @@ impl LockDir {
                 }
                 Confirmed::Odd(what) => return Err(AcquireError::NotALock { path, what }),
             };
-            return self.take(key, name, &folder, locked).map_err(failed).map(
-                |taken| match taken {
+            return self.take(key, name, &folder, locked, draft).map_err(failed).map(|taken| {
+                match taken {
                     Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
                     Err(other) => held_by_us(&other),
-                },
-            );
+                }
+            });
         }
         Err(AcquireError::Unstable { path })
     }
@@ -231,16 +233,22 @@ impl LockDir {
         name: &str,
         folder: &Folder,
         locked: Locked,
+        draft: Option<Draft>,
     ) -> io::Result<Result<Arc<Held>, Arc<Held>>> {
         let mut block = [0; record::LEN];
         let before = sys::read_block(locked.file(), &mut block)?;
-        let peek = record::peek(before);
+        let peek = match &draft {
+            // Nobody had it since.
+            Some(Draft { info, block }) if block.as_bytes() == before => {
+                Some(Peek { state: State::Free, token: info.token })
+            }
+            _ => record::peek(before),
+        };
         let died = peek.is_some_and(|peek| peek.state == State::Held);
         let previous = died.then(|| record::parse(before)).flatten().map(|record| record.info);
 
         let before = peek.map_or_else(|| floor(folder), |peek| Ok(peek.token))?;
-        let info = self.info(key, before);
-        let block = Block::held(&info);
+        let Draft { info, block } = self.word(key, before, draft);
         let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
         held.write_record()?;
         match self.shared.registry.enter(name, &held) {
@@ -253,17 +261,52 @@ impl LockDir {
         }
     }
 
+    /// Words the record of a new holder; from the last one that we wrote, if that differs in nothing
+    /// but token and time.
+    fn word(&self, key: &str, token_before: u64, draft: Option<Draft>) -> Draft {
+        let (token, acquired_at) = self.stamp(token_before);
+        if let Some(Draft { mut info, mut block }) = draft
+            && self.would_write(&info)
+            && let Some(stamped) = Arc::get_mut(&mut info)
+            && block.restamp(token, acquired_at)
+        {
+            (stamped.token, stamped.acquired_at) = (token, acquired_at);
+            return Draft { info, block };
+        }
+        let info = self.info_at(key, token, acquired_at);
+        Draft { block: Block::held(&info), info: Arc::new(info) }
+    }
+
+    /// Whether a record of this process says what a new one would, but for token and time.
+    fn would_write(&self, info: &LockInfo) -> bool {
+        info.lease.is_none()
+            && self.shared.leases.is_none()
+            && info.note.is_none()
+            && info.timeout == self.timeout
+            && *info.holder_id == *self.holder_id
+    }
+
     pub(crate) fn info(&self, key: &str, token_before: u64) -> LockInfo {
+        let (token, acquired_at) = self.stamp(token_before);
+        self.info_at(key, token, acquired_at)
+    }
+
+    /// The token and the time of a new holder.
+    fn stamp(&self, token_before: u64) -> (u64, SystemTime) {
+        let now = micros(self.shared.wall_clock());
+        // The one before makes tokens grow even when the clock was set back; the clock, even when
+        // the folder was deleted.
+        (now.max(token_before + 1), UNIX_EPOCH + Duration::from_micros(now))
+    }
+
+    fn info_at(&self, key: &str, token: u64, acquired_at: SystemTime) -> LockInfo {
         let process = Process::now();
-        let now = micros(SystemTime::now());
         LockInfo {
-            // The one before makes tokens grow even when the clock was set back; the clock, even
-            // when the folder was deleted.
-            token: now.max(token_before + 1),
+            token,
+            acquired_at,
             key: key.to_owned(),
             holder_id: (*self.holder_id).to_owned(),
             pid: process.pid,
-            acquired_at: UNIX_EPOCH + Duration::from_micros(now),
             timeout: self.timeout,
             host: process.host.clone(),
             boot_id: process.boot_id.clone(),

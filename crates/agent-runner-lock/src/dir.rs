@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::{
@@ -77,6 +77,7 @@ impl LockDir {
             network_fs: NetworkFs::Refuse,
             shared_folder: false,
             mode: LockMode::Strict,
+            wall_clock: SystemTime::now,
         }
     }
 
@@ -146,6 +147,7 @@ pub enum NetworkFs {
 /// | [`network_fs`](Self::network_fs) | refused |
 /// | [`allow_shared_folder`](Self::allow_shared_folder) | no |
 /// | [`lease`](Self::lease) | none: nothing but a release or death ends a lock |
+/// | [`wall_clock`](Self::wall_clock) | the system's |
 #[derive(Debug, Clone)]
 #[must_use = "nothing is opened before `open`"]
 pub struct LockDirBuilder {
@@ -155,6 +157,7 @@ pub struct LockDirBuilder {
     network_fs: NetworkFs,
     shared_folder: bool,
     mode: LockMode,
+    wall_clock: fn() -> SystemTime,
 }
 
 impl LockDirBuilder {
@@ -198,6 +201,13 @@ impl LockDirBuilder {
     /// required.
     pub fn lease(mut self, ttl: Duration) -> Self {
         self.mode = LockMode::Lease { ttl };
+        self
+    }
+
+    /// What says which time it is, for records and tokens. No lock depends on it: it may stand
+    /// still, or jump, as far as it likes.
+    pub fn wall_clock(mut self, now: fn() -> SystemTime) -> Self {
+        self.wall_clock = now;
         self
     }
 
@@ -280,6 +290,11 @@ impl LockDirBuilder {
 impl Shared {
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The time of people.
+    pub(crate) fn wall_clock(&self) -> SystemTime {
+        (self.options.wall_clock)()
     }
 
     pub(crate) fn path_of(&self, name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    io,
+    io, mem,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,6 +18,7 @@ use crate::{
     lease::Renewal,
     loss::Loss,
     record::{Block, State},
+    spare::Draft,
     sys::{self, Locked},
     watch,
 };
@@ -79,11 +80,11 @@ impl TaskLock {
         }
         let mut grip = self.held.grip();
         let locked = self.held.locked(&grip)?;
-        let info = LockInfo { note: Some(note.to_owned()), ..grip.info.clone() };
+        let info = LockInfo { note: Some(note.to_owned()), ..LockInfo::clone(&grip.info) };
         let block = Block::held(&info);
         sys::write_block(locked.file(), block.as_bytes())
             .map_err(|source| NoteError::Io { key: self.key().to_owned(), source })?;
-        (grip.info, grip.block) = (info, block);
+        (grip.info, grip.block) = (Arc::new(info), block);
         Ok(())
     }
 
@@ -156,7 +157,8 @@ pub(crate) struct Held {
 pub(crate) struct Grip {
     /// `None` once released.
     locked: Option<Locked>,
-    info: LockInfo,
+    info: Arc<LockInfo>,
+    /// Empty once released.
     block: Block,
     /// `None` in a strict directory.
     pub(crate) lease: Option<Renewal>,
@@ -167,7 +169,7 @@ impl Held {
     pub(crate) fn new(
         name: String,
         locked: Locked,
-        info: LockInfo,
+        info: Arc<LockInfo>,
         block: Block,
         previous: Option<LockInfo>,
     ) -> Self {
@@ -196,7 +198,7 @@ impl Held {
         let mut grip = self.grip();
         // Once it is over, only a loss is to be found, and nobody is to be misled.
         let over = grip.lease.is_none_or(|lease| lease.is_over(Instant::now()));
-        if let Some(lease) = &mut grip.info.lease
+        if let Some(lease) = &mut Arc::make_mut(&mut grip.info).lease
             && !over
         {
             lease.renewals += 1;
@@ -215,7 +217,7 @@ impl Held {
     }
 
     pub(crate) fn info(&self) -> LockInfo {
-        self.grip().info.clone()
+        LockInfo::clone(&self.grip().info)
     }
 
     pub(crate) fn token(&self) -> u64 {
@@ -283,7 +285,8 @@ impl Shared {
             if let Some(file) = file
                 && !held.handed_on.load(Ordering::Relaxed)
             {
-                self.spares.put(&held.name, file, held.pid);
+                let (info, block) = (Arc::clone(&grip.info), mem::take(&mut grip.block));
+                self.spares.put(&held.name, file, Draft { info, block });
             }
         });
         drop(grip);
@@ -308,12 +311,12 @@ mod tests {
         let lock = dir.try_acquire("42").unwrap().acquired().unwrap();
         let grip = lock.held.grip();
         let shared_file = grip.locked.as_ref().unwrap().file().try_clone().unwrap();
-        let mut info = grip.info.clone();
+        let mut info = LockInfo::clone(&grip.info);
         info.pid += 1;
         let locked = Locked::try_new(shared_file).unwrap().expect("the same open file");
         drop(grip);
-        let inherited =
-            Held::new(lock.held.name.clone(), locked, info.clone(), Block::held(&info), None);
+        let block = Block::held(&info);
+        let inherited = Held::new(lock.held.name.clone(), locked, Arc::new(info), block, None);
         let inherited = TaskLock::new(Arc::clone(&dir.shared), Arc::new(inherited));
 
         assert!(matches!(inherited.check(), Err(LostError::Forked { .. })));

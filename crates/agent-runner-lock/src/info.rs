@@ -22,6 +22,9 @@ pub struct LockInfo {
     /// A number that is higher for every later holder of the key. Send it along with what the
     /// holder writes elsewhere, and refuse writes with a lower one.
     pub token: u64,
+    /// When it was acquired, by the holder's clock.
+    #[serde(with = "utc")]
+    pub acquired_at: SystemTime,
     /// The key.
     #[serde(rename = "task_id")]
     pub key: String,
@@ -29,9 +32,6 @@ pub struct LockInfo {
     pub holder_id: String,
     /// The holder's process, as it is numbered in its own PID namespace.
     pub pid: u32,
-    /// When it was acquired, by the holder's clock.
-    #[serde(with = "utc")]
-    pub acquired_at: SystemTime,
     /// How long the holder meant to hold it at most. Nothing happens when the time is over, but
     /// that the lock is reported as overdue.
     #[serde(with = "seconds")]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! byte 0    a blank, because Windows locks this byte against reading
-//! byte 1    {"v":1,"state":"held","token":1795462894123456,"task_id":"42",…,"check":"0f…"}
+//! byte 1    {"v":1,"state":"held","token":1795462894123456,"acquired_at":"2026-…",…,"check":"0f…"}
 //!           blanks
 //! last      a newline
 //! ```
@@ -10,9 +10,14 @@
 //! `check` covers everything before it, so that a torn, cut or foreign block is told from a record.
 //! A block that is not a record says nothing: neither that the lock is free nor that it is held.
 
+use std::time::SystemTime;
+
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{LockInfo, TaskLock};
+use crate::{
+    LockInfo, TaskLock,
+    time::{UTC_LEN, utc_text, write_digits},
+};
 
 /// The length of a record.
 ///
@@ -23,6 +28,7 @@ pub const LEN: usize = 2560;
 
 const HEAD: &str = r#" {"v":1,"state":""#;
 const TOKEN: &str = r#"","token":"#;
+const ACQUIRED_AT: &str = r#","acquired_at":""#;
 const CHECK: &str = r#","check":""#;
 const TAIL: &str = r#""}"#;
 const STATE: std::ops::Range<usize> = HEAD.len()..HEAD.len() + 4;
@@ -104,14 +110,17 @@ pub(crate) fn is_token(token: u64) -> bool {
 /// The block without the blanks after its text, of which most blocks have more than text.
 fn trim_end(block: &[u8]) -> &[u8] {
     let mut text = block.strip_suffix(b"\n").unwrap_or(block);
-    while let Some(rest) = text.strip_suffix(&[b' '; 64]) {
+    while let Some(rest) = text.strip_suffix(&[b' '; 512]) {
+        text = rest;
+    }
+    while let Some(rest) = text.strip_suffix(&[b' '; 32]) {
         text = rest;
     }
     text.trim_ascii_end()
 }
 
 /// A record as it is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Block {
     bytes: Box<[u8]>,
     /// Where the check begins.
@@ -167,6 +176,27 @@ impl Block {
         self.seal();
     }
 
+    /// Makes it the record of a later holder that differs in nothing but token and time, and says
+    /// whether that can be done in place.
+    pub(crate) fn restamp(&mut self, token: u64, acquired_at: SystemTime) -> bool {
+        let start = STATE.end + TOKEN.len();
+        let width = self.bytes.iter().skip(start).take_while(|byte| byte.is_ascii_digit()).count();
+        let time = start + width + ACQUIRED_AT.len();
+        let same_width = token.checked_ilog10().is_some_and(|log| log as usize + 1 == width);
+        let has_time = || {
+            self.bytes[..self.body]
+                .get(..time)
+                .is_some_and(|head| head.ends_with(ACQUIRED_AT.as_bytes()))
+        };
+        if !same_width || !has_time() {
+            return false;
+        }
+        write_digits(&mut self.bytes[start..start + width], token);
+        self.bytes[time..time + UTC_LEN].copy_from_slice(&utc_text(acquired_at));
+        self.set_state(State::Held);
+        true
+    }
+
     /// The whole block.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -197,15 +227,24 @@ fn seal(body: &[u8]) -> [u8; tail_len()] {
 }
 
 /// A checksum against accidents, not against forgers: eight bytes a step, rotate, xor, multiply
-/// (the step of Firefox's hash), and the length, so that zeros at the end count.
+/// (the step of Firefox's hash), in four lanes that do not wait for each other; and the length, so
+/// that zeros at the end count.
 fn checksum(body: &[u8]) -> u64 {
     let step = |sum: u64, word: &[u8; 8]| {
         (sum.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     };
-    let (words, rest) = body.as_chunks::<8>();
-    let mut last = [0; 8];
+    let mut lanes = [1, 2, 3, 4];
+    let (blocks, rest) = body.as_chunks::<32>();
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
+            *lane = step(*lane, word);
+        }
+    }
+    let mut last = [0; 32];
     last[..rest.len()].copy_from_slice(rest);
-    let sum = step(words.iter().fold(body.len() as u64, step), &last);
+    let lanes = lanes.map(u64::to_le_bytes);
+    let words = last.as_chunks::<8>().0.iter().chain(&lanes);
+    let sum = words.fold(body.len() as u64, step);
     sum ^ (sum >> 32)
 }
 

@@ -15,6 +15,14 @@ pub(crate) fn micros(time: SystemTime) -> u64 {
 
 /// A time to microseconds in UTC: `2026-11-23T19:21:34.123456Z`.
 pub(crate) fn format_utc(time: SystemTime) -> String {
+    utc_text(time).iter().copied().map(char::from).collect()
+}
+
+/// How long [`utc_text`] is.
+pub(crate) const UTC_LEN: usize = 27;
+
+/// The bytes of [`format_utc`].
+pub(crate) fn utc_text(time: SystemTime) -> [u8; UTC_LEN] {
     let micros = micros(time);
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -33,7 +41,7 @@ pub(crate) fn format_utc(time: SystemTime) -> String {
     ] {
         write_digits(&mut text[place], value);
     }
-    text.iter().copied().map(char::from).collect()
+    text
 }
 
 /// The reverse of [`format_utc`]. Any number of digits may follow the point, or no point at all.
@@ -100,7 +108,8 @@ fn days_of(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + year * 365 + year / 4 - year / 100 + day - 719_468
 }
 
-fn write_digits(place: &mut [u8], mut value: u64) {
+/// Writes a number, with zeros before it, to as many places as there are.
+pub(crate) fn write_digits(place: &mut [u8], mut value: u64) {
     for digit in place.iter_mut().rev() {
         *digit = b"0123456789"[(value % 10) as usize];
         value /= 10;

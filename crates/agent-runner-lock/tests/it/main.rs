@@ -5,6 +5,7 @@
 mod basics;
 mod claims;
 mod clean;
+mod clock;
 mod folder;
 mod model;
 mod waiting;
@@ -17,6 +18,8 @@ mod alone;
 mod claims_torture;
 #[cfg(unix)]
 mod disk_full;
+#[cfg(target_os = "linux")]
+mod fork;
 #[cfg(target_os = "linux")]
 mod inherit;
 #[cfg(unix)]
