@@ -27,7 +27,7 @@ use crate::{
     name::file_name,
     record::{self, Block, Peek, State},
     spare::Draft,
-    sys::{self, Folder, Locked, Process},
+    sys::{self, FileId, Folder, Locked, Process},
     time::micros,
 };
 
@@ -122,8 +122,10 @@ impl LockDir {
                     return Ok(Acquire::Held(Box::new(LockStatus::new(key, state, info))));
                 }
             };
-            let _no_breaker = match shared.confirm(&folder, name, &path, &locked).map_err(failed)? {
-                Confirmed::Ours(no_breaker) => no_breaker,
+            let known = draft.as_ref().map(|draft| draft.id);
+            let confirmed = shared.confirm(&folder, name, &path, &locked, known);
+            let (id, _no_breaker) = match confirmed.map_err(failed)? {
+                Confirmed::Ours(id, no_breaker) => (id, no_breaker),
                 Confirmed::Moved => {
                     drop(locked);
                     folder = shared.folder_again().map_err(AcquireError::Folder)?;
@@ -139,7 +141,7 @@ impl LockDir {
                 }
                 Confirmed::Odd(what) => return Err(AcquireError::NotALock { path, what }),
             };
-            return self.take(key, name, &folder, locked, draft).map_err(failed).map(|taken| {
+            return self.take(key, name, &folder, locked, id, draft).map_err(failed).map(|taken| {
                 match taken {
                     Ok(held) => Acquire::Acquired(TaskLock::new(Arc::clone(shared), held)),
                     Err(other) => held_by_us(&other),
@@ -153,7 +155,7 @@ impl LockDir {
 /// What there is to a file that we locked.
 enum Confirmed {
     /// The path names it. Nobody puts another file there before the record is written.
-    Ours(Shard),
+    Ours(FileId, Shard),
     /// The path names another file, or none.
     Moved,
     /// In a lease directory: somebody breaks a lock at this moment.
@@ -169,6 +171,7 @@ impl Shared {
         name: &str,
         path: &Path,
         locked: &Locked,
+        known: Option<FileId>,
     ) -> io::Result<Confirmed> {
         let no_breaker = match self.keep_breakers_out(folder, name) {
             Ok(Some(no_breaker)) => no_breaker,
@@ -176,13 +179,14 @@ impl Shared {
             Err(error) if sys::absent_or_other(&error) => return Ok(Confirmed::Moved),
             Err(error) => return Err(error),
         };
-        let found = sys::found(locked.file())?;
-        Ok(if sys::id_at(path, false)? != Some(found.id) {
-            Confirmed::Moved
-        } else if let Some(what) = oddity(&found) {
-            Confirmed::Odd(what)
-        } else {
-            Confirmed::Ours(no_breaker)
+        // An open file is the same one for ever.
+        let id = known.map_or_else(|| Ok(sys::found(locked.file())?.id), Ok::<_, io::Error>)?;
+        Ok(match sys::found_at(path, false)? {
+            Some(found) if found.id == id => match oddity(&found) {
+                None => Confirmed::Ours(id, no_breaker),
+                Some(what) => Confirmed::Odd(what),
+            },
+            _ => Confirmed::Moved,
         })
     }
 }
@@ -233,13 +237,14 @@ impl LockDir {
         name: &str,
         folder: &Folder,
         locked: Locked,
+        id: FileId,
         draft: Option<Draft>,
     ) -> io::Result<Result<Arc<Held>, Arc<Held>>> {
         let mut block = [0; record::LEN];
         let before = sys::read_block(locked.file(), &mut block)?;
         let peek = match &draft {
             // Nobody had it since.
-            Some(Draft { info, block }) if block.as_bytes() == before => {
+            Some(Draft { info, block, .. }) if block.as_bytes() == before => {
                 Some(Peek { state: State::Free, token: info.token })
             }
             _ => record::peek(before),
@@ -248,8 +253,8 @@ impl LockDir {
         let previous = died.then(|| record::parse(before)).flatten().map(|record| record.info);
 
         let before = peek.map_or_else(|| floor(folder), |peek| Ok(peek.token))?;
-        let Draft { info, block } = self.word(key, before, draft);
-        let held = Arc::new(Held::new(name.to_owned(), locked, info, block, previous));
+        let (info, block) = self.word(key, before, draft);
+        let held = Arc::new(Held::new(name.to_owned(), locked, id, info, block, previous));
         held.write_record()?;
         match self.shared.registry.enter(name, &held) {
             Ok(()) => self.shared.begin_lease(&held).map(|()| Ok(held)),
@@ -263,18 +268,19 @@ impl LockDir {
 
     /// Words the record of a new holder; from the last one that we wrote, if that differs in nothing
     /// but token and time.
-    fn word(&self, key: &str, token_before: u64, draft: Option<Draft>) -> Draft {
+    fn word(&self, key: &str, token_before: u64, draft: Option<Draft>) -> (Arc<LockInfo>, Block) {
         let (token, acquired_at) = self.stamp(token_before);
-        if let Some(Draft { mut info, mut block }) = draft
+        if let Some(Draft { mut info, mut block, .. }) = draft
             && self.would_write(&info)
             && let Some(stamped) = Arc::get_mut(&mut info)
             && block.restamp(token, acquired_at)
         {
             (stamped.token, stamped.acquired_at) = (token, acquired_at);
-            return Draft { info, block };
+            return (info, block);
         }
         let info = self.info_at(key, token, acquired_at);
-        Draft { block: Block::held(&info), info: Arc::new(info) }
+        let block = Block::held(&info);
+        (Arc::new(info), block)
     }
 
     /// Whether a record of this process says what a new one would, but for token and time.

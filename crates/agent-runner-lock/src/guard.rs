@@ -19,7 +19,7 @@ use crate::{
     loss::Loss,
     record::{Block, State},
     spare::Draft,
-    sys::{self, Locked},
+    sys::{self, FileId, Locked},
     watch,
 };
 
@@ -141,6 +141,7 @@ impl fmt::Debug for TaskLock {
 pub(crate) struct Held {
     pub(crate) key: String,
     pub(crate) name: String,
+    id: FileId,
     token: u64,
     since: Instant,
     /// The process that acquired it. A forked child has another number.
@@ -169,6 +170,7 @@ impl Held {
     pub(crate) fn new(
         name: String,
         locked: Locked,
+        id: FileId,
         info: Arc<LockInfo>,
         block: Block,
         previous: Option<LockInfo>,
@@ -177,6 +179,7 @@ impl Held {
         Self {
             key: info.key.clone(),
             name,
+            id,
             token: info.token,
             since: Instant::now(),
             pid: info.pid,
@@ -286,7 +289,7 @@ impl Shared {
                 && !held.handed_on.load(Ordering::Relaxed)
             {
                 let (info, block) = (Arc::clone(&grip.info), mem::take(&mut grip.block));
-                self.spares.put(&held.name, file, Draft { info, block });
+                self.spares.put(&held.name, file, Draft { id: held.id, info, block });
             }
         });
         drop(grip);
@@ -316,7 +319,8 @@ mod tests {
         let locked = Locked::try_new(shared_file).unwrap().expect("the same open file");
         drop(grip);
         let block = Block::held(&info);
-        let inherited = Held::new(lock.held.name.clone(), locked, Arc::new(info), block, None);
+        let (name, id) = (lock.held.name.clone(), lock.held.id);
+        let inherited = Held::new(name, locked, id, Arc::new(info), block, None);
         let inherited = TaskLock::new(Arc::clone(&dir.shared), Arc::new(inherited));
 
         assert!(matches!(inherited.check(), Err(LostError::Forked { .. })));

@@ -2,7 +2,7 @@
 //! acquires the same lock again and again need not open its file and word its record each time.
 //!
 //! A spare is as good as a file that was opened just now: who locks it checks that the path still
-//! names it. But a refusal by a file that lost its name means nothing, so that spares are only
+//! names it. Which file it is need not be asked again. But a refusal by a file that lost its name means nothing, so that spares are only
 //! tried, never waited for.
 
 use std::{
@@ -12,14 +12,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{LockInfo, record::Block};
+use crate::{LockInfo, record::Block, sys::FileId};
 
 /// How many files are kept open.
 const MAX_SPARES: usize = 16;
 
-/// A record that this process wrote.
+/// A record that this process wrote, and the file that it wrote it to.
 #[derive(Debug)]
 pub(crate) struct Draft {
+    pub(crate) id: FileId,
     pub(crate) info: Arc<LockInfo>,
     pub(crate) block: Block,
 }
@@ -71,7 +72,8 @@ mod tests {
             "pid_ns": null, "uid": null, "note": null,
         });
         let info: LockInfo = serde_json::from_value(json).unwrap();
-        Draft { block: Block::held(&info), info: Arc::new(info) }
+        let id = crate::sys::found(&tempfile::tempfile().unwrap()).unwrap().id;
+        Draft { id, block: Block::held(&info), info: Arc::new(info) }
     }
 
     #[test]

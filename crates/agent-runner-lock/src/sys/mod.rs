@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     io, mem,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -32,8 +33,8 @@ use self::unix as system;
 use self::windows as system;
 
 pub(crate) use self::system::{
-    CAN_REMOVE_HELD, FileId, Folder, Keeper, absent_or_other, create_folder, id_at, inheritable,
-    keepers, not_a_lock, read_block, write_block,
+    CAN_REMOVE_HELD, FileId, Folder, Keeper, absent_or_other, create_folder, inheritable, keepers,
+    not_a_lock, read_block, write_block,
 };
 
 pub(crate) use self::signal::Target;
@@ -60,6 +61,16 @@ pub(crate) struct Found {
 /// Looks at an open file.
 pub(crate) fn found(file: &File) -> io::Result<Found> {
     system::found(file)
+}
+
+/// Looks at whatever has this path; `None` if nothing has.
+pub(crate) fn found_at(path: &Path, follow: bool) -> io::Result<Option<Found>> {
+    system::found_at(path, follow)
+}
+
+/// The identity of whatever has this path; `None` if nothing has.
+pub(crate) fn id_at(path: &Path, follow: bool) -> io::Result<Option<FileId>> {
+    Ok(found_at(path, follow)?.map(|found| found.id))
 }
 
 /// A file that is locked until this is dropped.

@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
-use super::unix::{FileId, id_at};
+use super::{FileId, id_at};
 
 /// A process that keeps a file's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

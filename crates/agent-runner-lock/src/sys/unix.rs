@@ -125,25 +125,28 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The identity of whatever has this path; `None` if nothing has.
-pub(crate) fn id_at(path: &Path, follow: bool) -> io::Result<Option<FileId>> {
+/// What there is to know of whatever has this path; `None` if nothing has.
+pub(super) fn found_at(path: &Path, follow: bool) -> io::Result<Option<Found>> {
     let stat = if follow { rustix::fs::stat(path) } else { rustix::fs::lstat(path) };
     match stat {
-        Ok(stat) => Ok(Some(id(&stat))),
+        Ok(stat) => Ok(Some(found_in(&stat))),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 pub(super) fn found(file: &File) -> io::Result<Found> {
-    let stat = rustix::fs::fstat(file)?;
+    Ok(found_in(&rustix::fs::fstat(file)?))
+}
+
+fn found_in(stat: &rustix::fs::Stat) -> Found {
     let seconds = u64::try_from(stat.st_mtime).ok();
-    Ok(Found {
-        id: id(&stat),
+    Found {
+        id: id(stat),
         has_other_names: stat.st_nlink > 1,
         is_file: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
         modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
-    })
+    }
 }
 
 #[allow(

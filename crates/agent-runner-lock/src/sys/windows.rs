@@ -113,24 +113,27 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// The identity of whatever has this path; `None` if nothing has.
-pub(crate) fn id_at(path: &Path, follow: bool) -> io::Result<Option<FileId>> {
-    let found = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    match found {
-        Ok(_) => Ok(Some(FileId)),
+/// What there is to know of whatever has this path; `None` if nothing has.
+pub(super) fn found_at(path: &Path, follow: bool) -> io::Result<Option<Found>> {
+    let meta = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
+    match meta {
+        Ok(meta) => Ok(Some(found_in(&meta))),
         Err(error) if absent_or_other(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 pub(super) fn found(file: &File) -> io::Result<Found> {
-    let meta = file.metadata()?;
-    Ok(Found {
+    Ok(found_in(&file.metadata()?))
+}
+
+fn found_in(meta: &fs::Metadata) -> Found {
+    Found {
         id: FileId,
         has_other_names: false,
         is_file: meta.is_file(),
         modified: meta.modified().ok(),
-    })
+    }
 }
 
 /// Closing the handle, which comes next, unlocks the file, and no child shares it.
