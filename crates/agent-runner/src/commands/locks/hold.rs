@@ -100,8 +100,8 @@ fn waits_for_us<'a>(locks: &LockDir, claims: &'a [ClaimStatus]) -> Option<&'a Cl
     let above: u64 = std::env::var(TOKEN).ok()?.parse().ok()?;
     let is_above = |claim: &ClaimStatus| claim.info.as_ref().is_some_and(|it| it.token == above);
     let above = locks.claims().ok()?.into_iter().find(is_above)?;
-    let wants = |one: &Resource| above.resources.iter().any(|other| one.conflicts_with(other));
-    let waits = |claim: &&ClaimStatus| claim.waiting && claim.resources.iter().any(wants);
+    let is_ours = |one: &Resource| above.resources.iter().any(|other| one.conflicts_with(other));
+    let waits = |claim: &&ClaimStatus| claim.waiting && claim.resources.iter().any(is_ours);
     claims.iter().find(|claim| is_above(claim)).or_else(|| claims.iter().find(waits))
 }
 
