@@ -27,6 +27,7 @@ mod signals;
 mod worktrees;
 mod worktrees_night;
 mod worktrees_trouble;
+mod zoo;
 
 use agent_runner_tests::{Programs, Sandbox};
 
