@@ -125,6 +125,28 @@ fn a_task_may_bring_its_own_limits_command_and_check() {
 }
 
 #[test]
+fn an_agent_that_needs_too_much_memory_is_ended() {
+    let sandbox = sandbox();
+    let hog = "(head -c 200M /dev/zero; sleep 300) | tail";
+    let backlog = json!([
+        { "id": "hog", "command": hog, "max_attempts": 1 },
+        { "id": "large", "command": "head -c 200M /dev/zero | tail -c 1", "memory": "1G" },
+    ]);
+    sandbox.write("tasks.json", backlog.to_string());
+    let output = sandbox.run(["run", "tasks.json", "--memory", "64M", "-j", "2"]).exits(100);
+    assert_eq!(sandbox.outcomes("hog"), ["memory_exceeded"], "{output}");
+    assert_eq!(sandbox.outcomes("large"), ["succeeded"], "it has a limit of its own");
+    let attempt = &sandbox.show("hog")["attempt_log"][0];
+    let process = &attempt["details"]["process"];
+    assert!(process["peak_memory_bytes"].as_u64() >= Some(64 << 20), "{attempt}");
+    assert_eq!(process["survivors"], 0, "{attempt}");
+    let message = attempt["message"].as_str().expect("a reason");
+    assert!(message.starts_with("used more memory than it may"), "{message}");
+    let told = output.stderr.matches("memory is limited by looking").count();
+    assert!(told <= 1, "it is told once, where the kernel does not limit: {output}");
+}
+
+#[test]
 fn what_a_task_needs_comes_first_and_a_lock_is_never_shared() {
     let sandbox = sandbox();
     let line = "test ! -e busy && touch busy && sleep 0.02 && rm busy && echo $AGENT_RUNNER_TASK_ID >> order";

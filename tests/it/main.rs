@@ -13,6 +13,7 @@ mod commands;
 mod dry_run;
 mod exit_codes;
 mod fakes;
+mod floods;
 mod help;
 mod keys;
 mod limits;

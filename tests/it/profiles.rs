@@ -96,6 +96,22 @@ fn a_dead_key_is_not_asked_again() {
     assert_eq!(sandbox.outcomes("1"), ["auth", "succeeded"]);
 }
 
+/// It is ended, and counts as it said.
+#[test]
+fn an_agent_that_hangs_after_its_last_word_is_taken_at_its_word() {
+    let failed = r#"{"type":"result","subtype":"error_max_turns","is_error":true,"num_turns":3,"session_id":"5e55-1"}"#;
+    for (last_word, outcome, code) in [(DONE, "succeeded", 0), (failed, "max_turns", 100)] {
+        let sandbox = with_claude(&format!("echo '{INIT}'; echo '{last_word}'; sleep 300"));
+        sandbox.write(
+            "agent-runner.toml",
+            "[profiles.mine]\ncommand = [\"claude\"]\noutput = \"claude\"\nexit_timeout = \"300ms\"\n",
+        );
+        let flags = ["run", "tasks.txt", "--profile", "mine", "--attempts", "1"];
+        sandbox.run(flags).exits(code);
+        assert_eq!(sandbox.outcomes("1"), [outcome]);
+    }
+}
+
 #[test]
 fn a_retry_is_told_what_went_wrong() {
     for (how, first_words, prompt) in [

@@ -60,9 +60,8 @@ fn end(sandbox: &Sandbox, mut run: Running, way: Way, marker: &str) {
         }
         Way::Signals(signal, count) => {
             sandbox.wait_for("caged");
-            for then in ["agents may finish", "ending the agents", "killing the agents"]
-                .iter()
-                .take(count)
+            for then in
+                ["agents may finish", "ending the agents", "killing the agents"].iter().take(count)
             {
                 run.signal(signal);
                 run.event(|event| event["next"].as_str().is_some_and(|next| next.contains(then)));
