@@ -22,12 +22,12 @@ use super::{
     judge,
     limits::Limits,
     outcome::{Outcome, Payer},
-    place::{Entry, Own, Place, Places, Setting, Shared},
     programs::Programs,
     proof::{self, Proof},
     queue::Job,
     reading::{self, Reading},
     shutdown::{Shutdown, Stage},
+    site::{Entry, Own, Setting, Shared, Site, Sites},
     supply::{Lent, Supply},
 };
 use crate::{
@@ -108,7 +108,7 @@ pub(super) struct Attempts {
     pub(super) store_url: String,
     /// The run's name.
     pub(super) run: String,
-    pub(super) places: Arc<Places>,
+    pub(super) sites: Arc<Sites>,
     /// The run's command; a task may bring its own.
     pub(super) recipe: Option<Recipe>,
     pub(super) profiles: Profiles,
@@ -174,12 +174,12 @@ impl Attempts {
             Ok(history) => history,
             Err(error) => return Ended::new(Outcome::WorkerFailed, chain_of(&error)),
         };
-        let mut place = match self.enter(job, context, &history).await {
-            Ok(place) => place,
+        let mut site = match self.enter(job, context, &history).await {
+            Ok(site) => site,
             Err(ended) => return ended,
         };
-        let ended = self.attempt_in(&mut place, job, context, &history).await;
-        if let Err(error) = place.leave().await {
+        let ended = self.attempt_in(&mut site, job, context, &history).await;
+        if let Err(error) = site.leave().await {
             let error = chain_of(&error);
             let ui = self.reporter.ui();
             ui.warn(format_args!("what task '{}' left is to be saved later: {error}", task.id));
@@ -187,15 +187,15 @@ impl Attempts {
         ended
     }
 
-    /// The place is entered; what is missing is the work.
+    /// The site is entered; what is missing is the work.
     async fn attempt_in(
         &self,
-        place: &mut Place,
+        site: &mut Site,
         job: &Job,
         context: &Context,
         history: &History,
     ) -> Ended {
-        if let Some(done) = place.done_before(history) {
+        if let Some(done) = site.done_before(history) {
             self.tell_start(job, context, None);
             return done;
         }
@@ -207,16 +207,16 @@ impl Attempts {
                 return Ended::new(Outcome::WorkerFailed, message);
             }
         };
-        let mut ended = match place.ready_before(history) {
+        let mut ended = match site.ready_before(history) {
             Some(ready) => {
                 self.tell_start(job, context, None);
-                place.keep(ready).await
+                site.keep(ready).await
             }
-            None => self.work(place, job, context, &files, history).await,
+            None => self.work(site, job, context, &files, history).await,
         };
-        if let Place::Own(own) = place
+        if let Site::Own(own) = site
             && ended.outcome == Outcome::Succeeded
-            && self.places.merges
+            && self.sites.merges
         {
             ended = self.merge(own, job, context, &files, history, ended).await;
         }
@@ -227,13 +227,13 @@ impl Attempts {
     /// The agent and the check.
     async fn work(
         &self,
-        place: &mut Place,
+        site: &mut Site,
         job: &Job,
         context: &Context,
         files: &Files,
         history: &History,
     ) -> Ended {
-        let setting = place.setting();
+        let setting = site.setting();
         let orders = match self.orders(&job.claim.task, history, &setting) {
             Ok(orders) => orders,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
@@ -243,10 +243,10 @@ impl Attempts {
         };
         self.tell_start(job, context, lent.label());
         let ended = self.run_agent(job, context, orders, &setting, files, &lent).await;
-        let mut ended = place.keep(ended).await;
+        let mut ended = site.keep(ended).await;
         if ended.outcome == Outcome::Succeeded {
             let checked = self.verify(job, context, &setting, files, ended).await;
-            ended = place.forget_check(checked).await;
+            ended = site.forget_check(checked).await;
         }
         ended.credential = lent.label().map(str::to_owned);
         self.settle(lent, &mut ended);
@@ -261,19 +261,19 @@ impl Attempts {
         Ok(History(self.store.attempts(&task.id).await?))
     }
 
-    /// Gets a place to work in.
-    async fn enter(&self, job: &Job, context: &Context, history: &History) -> Result<Place, Ended> {
+    /// Gets a site to work in.
+    async fn enter(&self, job: &Job, context: &Context, history: &History) -> Result<Site, Ended> {
         let task = &job.claim.task;
-        let Some(worktrees) = self.places.worktrees() else {
+        let Some(worktrees) = self.sites.worktrees() else {
             let expect_diff = task.spec.expect_diff;
-            let shared = Shared::enter(&self.places, &self.project.root, expect_diff).await?;
-            return Ok(Place::Shared(shared));
+            let shared = Shared::enter(&self.sites, &self.project.root, expect_diff).await?;
+            return Ok(Site::Shared(shared));
         };
         let is_cold = history.is_empty() || self.retries == Retries::Cold;
         let start = if is_cold { Start::Cold } else { Start::Warm };
         loop {
-            match Own::enter(&self.places, worktrees, task, &self.run, start).await? {
-                Entry::Entered(own) => return Ok(Place::Own(own)),
+            match Own::enter(&self.sites, worktrees, task, &self.run, start).await? {
+                Entry::Entered(own) => return Ok(Site::Own(own)),
                 Entry::InTheWay(what) => {
                     let times = history.times_in_the_way();
                     return Err(Ended::in_the_way(Outcome::Locked, what, times));

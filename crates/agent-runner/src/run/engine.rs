@@ -26,12 +26,12 @@ use super::{
     keeper::{self, Rescuer},
     key_keeper::KeyKeeper,
     limits::Limits,
-    place::Places,
     programs::Programs,
     queue::{Job, TaskQueue},
     settings::Settings,
     shutdown::{Shutdown, Stage},
     signals,
+    site::Sites,
     supply::Supply,
     tally::Tally,
     tick::{Checklist, Ticker},
@@ -63,7 +63,7 @@ pub struct Summary {
 pub struct Engine {
     project: Project,
     settings: Settings,
-    places: Arc<Places>,
+    sites: Arc<Sites>,
     store: Arc<dyn TaskStore>,
     locks: LockDir,
     runs: LockDir,
@@ -85,7 +85,7 @@ impl Engine {
         store: Arc<dyn TaskStore>,
         reporter: Reporter,
     ) -> Result<Self> {
-        let places = Places::open(project, &settings.isolation)?;
+        let sites = Sites::open(project, &settings.isolation)?;
         let me = Worker { run: new_name(), host: host::name(), pid: process::id(), number: 0 };
         let locks = project.open_locks(&me.run)?;
         let runs = project.open_run_locks(&me.run)?;
@@ -99,7 +99,7 @@ impl Engine {
         Ok(Self {
             project: project.clone(),
             settings,
-            places: Arc::new(places),
+            sites: Arc::new(sites),
             store,
             locks,
             runs,
@@ -131,7 +131,7 @@ impl Engine {
         self.refuse_other_hosts().await?;
         let mut rescuer = self.rescuer();
         rescuer.look().await?;
-        self.places.recover(&self.reporter).await?;
+        self.sites.recover(&self.reporter).await?;
         let counts = self.store.counts().await?;
         let signals = signals::follow(self.shutdown.clone(), self.settings.grace, self.reporter())
             .or_exit(Exit::Unexpected, || "could not follow signals".into())?;
@@ -264,7 +264,7 @@ impl Engine {
             project: self.project.clone(),
             store_url: self.project.store_url(),
             run: self.me.run.clone(),
-            places: Arc::clone(&self.places),
+            sites: Arc::clone(&self.sites),
             recipe: self.settings.recipe.clone(),
             profiles: self.settings.profiles.clone(),
             retries: self.settings.retries,

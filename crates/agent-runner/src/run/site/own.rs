@@ -11,7 +11,7 @@ use agent_runner_worktree::{
     Acquire, Attempt, Checkpoint, Error, Landed, REPOSITORY_VARIABLES, Start, Worktree, Worktrees,
 };
 
-use super::{Places, Setting, blocking};
+use super::{Setting, Sites, blocking};
 use crate::{
     error::chain_of,
     run::{attempt::Ended, outcome::Outcome},
@@ -41,7 +41,7 @@ pub(in crate::run) enum Entry {
 impl Own {
     /// Gets a worktree for an attempt at a task. Waits for git, but not for others.
     pub(in crate::run) async fn enter(
-        places: &Places,
+        sites: &Sites,
         pool: &Worktrees,
         task: &Task,
         run: &str,
@@ -70,7 +70,7 @@ impl Own {
             folder: worktree.path().join(pool.prefix()),
             root: worktree.path().to_owned(),
             branch: worktree.branch().to_owned(),
-            expects_diff: places.expects_diff(task.spec.expect_diff),
+            expects_diff: sites.expects_diff(task.spec.expect_diff),
             pool: pool.clone(),
             worktree: Some(worktree),
             checkpoint: None,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use agent_runner_worktree::{OpenError, Sight, Watched};
 
-use super::{Places, Setting, blocking};
+use super::{Setting, Sites, blocking};
 use crate::{
     error::chain_of,
     run::{attempt::Ended, outcome::Outcome, proof::DiffStat},
@@ -19,15 +19,15 @@ pub(in crate::run) struct Shared {
 impl Shared {
     /// Looks at the folder if something is to change in it.
     pub(in crate::run) async fn enter(
-        places: &Places,
+        sites: &Sites,
         folder: &Path,
         expect_diff: Option<bool>,
     ) -> Result<Self, Ended> {
         let folder = folder.to_owned();
-        if !places.expects_diff(expect_diff) {
+        if !sites.expects_diff(expect_diff) {
             return Ok(Self { folder, before: None });
         }
-        let (watched, root) = (places.watched.clone(), folder.clone());
+        let (watched, root) = (sites.watched.clone(), folder.clone());
         let looked = blocking(move || -> Result<_, Box<Ended>> {
             let watched = match watched {
                 Some(watched) => watched,

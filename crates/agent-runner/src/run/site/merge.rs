@@ -10,7 +10,7 @@ use agent_runner_task_store::Beat;
 use agent_runner_worktree::{Candidate, Conflict, Merge, Turn};
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
-use super::{Own, Places, Setting, own::failed};
+use super::{Own, Setting, Sites, own::failed};
 use crate::{
     error::chain_of,
     run::{
@@ -47,7 +47,7 @@ fn asked(
     answered.blocking_recv().unwrap_or_else(|_| Err(gone()))
 }
 
-impl Places {
+impl Sites {
     /// Waits for one's turn among the workers of this run, then among the runs.
     ///
     /// # Cancel safety
@@ -78,7 +78,7 @@ impl Attempts {
     ) -> Ended {
         agent.proof.ready = true;
         let turn = tokio::select! {
-            turn = self.places.turn() => turn,
+            turn = self.sites.turn() => turn,
             order = self.ordered(job, context) => return agent.but(judge::ordered(order)),
         };
         let turn = match turn {
@@ -179,7 +179,7 @@ impl Ended {
     fn conflicts(self, conflict: &Conflict) -> Self {
         let target = &conflict.target;
         let message = format!(
-            "{conflict}\n\nThe work is still there. Bring {target} into it (`git merge {target}`), mend these places, and finish the task."
+            "{conflict}\n\nThe work is still there. Bring {target} into it (`git merge {target}`), mend these sites, and finish the task."
         );
         let files = conflict.files.iter().map(|file| file.path.display());
         let mut ended = self.but(Self::new(Outcome::Conflict, message));

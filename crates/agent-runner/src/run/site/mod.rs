@@ -26,8 +26,8 @@ use crate::{
     report::{Event, Reporter},
 };
 
-/// The places of a run.
-pub(super) struct Places {
+/// The sites of a run.
+pub(super) struct Sites {
     /// The worktrees, if each attempt has its own.
     worktrees: Option<Worktrees>,
     /// What to look at for changes, if all share a folder and changes are expected.
@@ -38,7 +38,7 @@ pub(super) struct Places {
     queue: Arc<Mutex<()>>,
 }
 
-impl Places {
+impl Sites {
     /// Opens what there is to be opened, or says why it cannot be.
     pub(super) fn open(project: &Project, isolation: &Isolation) -> Result<Self> {
         Ok(Self {
@@ -87,7 +87,7 @@ impl Places {
 }
 
 /// Where one attempt works.
-pub(super) enum Place {
+pub(super) enum Site {
     Shared(Shared),
     Own(Box<Own>),
 }
@@ -102,7 +102,7 @@ pub(super) struct Setting {
     pub(super) unset: &'static [&'static str],
 }
 
-impl Place {
+impl Site {
     pub(super) fn setting(&self) -> Setting {
         match self {
             Self::Shared(shared) => shared.setting(),
@@ -151,7 +151,7 @@ impl Place {
         }
     }
 
-    /// Gives the place back. Says what could not be saved now and will be tried again.
+    /// Gives the site back. Says what could not be saved now and will be tried again.
     pub(super) async fn leave(self) -> Result<(), agent_runner_worktree::Error> {
         match self {
             Self::Shared(_) => Ok(()),
