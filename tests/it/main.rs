@@ -22,6 +22,7 @@ mod messages;
 mod orphans;
 mod profiles;
 mod real_backlog;
+mod rehearse;
 mod resume;
 mod schemas;
 mod signals;

@@ -142,6 +142,8 @@ pub enum Command {
     /// See the credentials, and use them again
     #[command(subcommand)]
     Keys(Keys),
+    /// Forecast how long a backlog takes and what it costs under a provider's limits
+    Rehearse(Rehearse),
     /// Say what the recorded output of an agent came to
     Classify(Classify),
     /// Ask the Messages API once, without tools, and print its events: the agent of `--profile messages`
@@ -563,6 +565,42 @@ pub enum Keys {
         #[arg(value_name = "LABEL")]
         labels: Vec<String>,
     },
+}
+
+/// `rehearse`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The scheduler that lends keys in a run works against a simulated provider, in virtual time: nobody is
+asked, and a night is over in seconds. It prints a forecast, with --json one object (docs/schemas/rehearse.schema.json).
+
+A scenario is TOML, and all in it has a default:
+  requests_per_minute = 1000         limits of each account
+  input_tokens_per_minute = 450000
+  output_tokens_per_minute = 90000
+  turns = 20                         requests of a task
+  first_input_tokens = 15000         and input_tokens_a_turn, output_tokens_a_turn, latency_s, cache_s
+  outages_s = [[600, 720]]           and overloaded = 0.002, outside = 0.0, burst = 0.1, seed = 1
+  input_price = 3.0                  a million tokens; cache_write_price, cache_read_price, output_price
+  [[key]]
+  number = 1                         revoked_at_s = 900, daily_quota = 500
+
+Examples:
+  agent-runner rehearse tasks.md --keys 4 -j 16
+  agent-runner rehearse tasks.md --keys 8/2 --scenario tonight.toml"
+)]
+pub struct Rehearse {
+    /// Files with tasks
+    #[arg(value_name = "BACKLOG", required = true)]
+    pub backlogs: Vec<PathBuf>,
+    /// How many keys; `8/2` are eight keys of two accounts
+    #[arg(short, long, value_name = "SPEC", default_value = "1")]
+    pub keys: String,
+    /// What the agents ask for and the provider allows
+    #[arg(short, long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// How many agents work at once [default: as `run`]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<u32>,
 }
 
 /// `classify`.

@@ -16,12 +16,18 @@ pub(super) fn time_of(moment: Duration) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(START) + moment
 }
 
+/// The day of a moment; days begin at midnight UTC.
+const fn day_of(moment: Duration) -> u64 {
+    (START + moment.as_secs()) / 86_400
+}
+
 /// A provider at work.
 #[derive(Debug)]
 pub(super) struct Provider<'a> {
     scenario: &'a Scenario,
     meters: Vec<Meters>,
-    used: Vec<u64>,
+    /// The requests of each key on a day.
+    used: Vec<(u64, u64)>,
     /// By job and key: what is in the cache, and since when.
     caches: HashMap<(usize, usize), (u64, Duration)>,
     random: Random,
@@ -70,7 +76,7 @@ impl<'a> Provider<'a> {
         Self {
             scenario,
             meters: scenario.accounts.iter().map(Meters::new).collect(),
-            used: vec![0; scenario.keys.len()],
+            used: vec![(0, 0); scenario.keys.len()],
             caches: HashMap::new(),
             random: Random::new(scenario.seed ^ 0x5e1f),
         }
@@ -86,7 +92,7 @@ impl<'a> Provider<'a> {
         if plan.revoked_at.is_some_and(|at| now >= at) {
             return self.refuse(401, REVOKED);
         }
-        if plan.daily_quota.is_some_and(|quota| self.used[key] >= quota) {
+        if plan.daily_quota.is_some_and(|quota| self.used(now, key) >= quota) {
             return self.refuse(429, SPENT);
         }
         let (cached, input) = self.cached(now, key, job, turn);
@@ -100,7 +106,7 @@ impl<'a> Provider<'a> {
             reply.headers.push(("retry-after", format!("{}", wait.ceil().max(1.0))));
             return self.name(reply, account);
         }
-        self.used[key] += 1;
+        self.used[key] = (day_of(now), self.used(now, key) + 1);
         self.meters[account].requests.take(now, 1.0);
         self.meters[account].input.take(now, float(input));
         self.caches.insert((job, key), (turn.context + turn.fresh, now));
@@ -142,8 +148,9 @@ impl<'a> Provider<'a> {
         turn: &Turn,
     ) -> Option<(Duration, usize)> {
         let keys = self.scenario.keys.iter().enumerate();
-        let alive =
-            keys.filter(|(key, plan)| plan.daily_quota.is_none_or(|quota| self.used[*key] < quota));
+        let alive = keys.filter(|(key, plan)| {
+            plan.daily_quota.is_none_or(|quota| self.used(now, *key) < quota)
+        });
         let times = alive.filter_map(|(key, plan)| {
             let (_, input) = self.cached(now, key, job, turn);
             let wait = self.meters[plan.account].wait(now, float(input));
@@ -158,6 +165,11 @@ impl<'a> Provider<'a> {
         times.min_by(|(at, key), (other_at, other)| {
             at.cmp(other_at).then(left(*other).total_cmp(&left(*key)))
         })
+    }
+
+    fn used(&self, now: Duration, key: usize) -> u64 {
+        let (day, used) = self.used[key];
+        if day == day_of(now) { used } else { 0 }
     }
 
     /// How much of a request is in the cache, and how much counts.
