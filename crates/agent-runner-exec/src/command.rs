@@ -299,11 +299,21 @@ pub struct LogOptions {
     pub tail_bytes: u64,
     /// Whether each line begins with the time at which it arrived, in UTC.
     pub timestamps: bool,
+    /// Whether the file is only created with the first output, so that a child which prints nothing
+    /// leaves none; `false` by default. An old file is removed at once. That it cannot be created is
+    /// then told in [`Exit::log_error`](crate::Exit::log_error).
+    pub late: bool,
 }
 
 impl LogOptions {
     /// A log with the default limits and no timestamps.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), limit_bytes: 64 << 20, tail_bytes: 1 << 20, timestamps: false }
+        Self {
+            path: path.into(),
+            limit_bytes: 64 << 20,
+            tail_bytes: 1 << 20,
+            timestamps: false,
+            late: false,
+        }
     }
 }

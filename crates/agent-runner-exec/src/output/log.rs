@@ -27,7 +27,8 @@ const LEAST_CUT: u64 = 64;
 /// So the newest output is always in the file, also if we are killed, and each byte is moved once
 /// at most for each byte written.
 pub(crate) struct Log {
-    file: File,
+    /// `None` as long as there is nothing to write.
+    file: Option<File>,
     path: PathBuf,
     limit: u64,
     tail: u64,
@@ -47,10 +48,10 @@ struct Gap {
 }
 
 impl Log {
-    /// Creates or empties the file.
+    /// Creates or empties the file; or removes it, if it is to come with the first byte.
     pub(crate) fn create(options: LogOptions) -> Result<Self, SpawnError> {
-        let LogOptions { path, limit_bytes: limit, tail_bytes, .. } = options;
-        match open(&path) {
+        let LogOptions { path, limit_bytes: limit, tail_bytes, late, .. } = options;
+        match if late { remove(&path).map(|()| None) } else { open(&path).map(Some) } {
             Ok(file) => {
                 let tail = tail_bytes.min(limit);
                 Ok(Self { file, path, limit, tail, end: 0, gap: None, error: None })
@@ -76,6 +77,13 @@ impl Log {
         (self.gap.map_or(0, |gap| gap.left_out), self.error)
     }
 
+    fn file(&mut self) -> io::Result<&mut File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => Ok(none.insert(open(&self.path)?)),
+        }
+    }
+
     fn try_write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let slack = self.tail.max(LEAST_SLACK);
         while !bytes.is_empty() {
@@ -85,7 +93,7 @@ impl Log {
                 continue;
             }
             let (now, later) = bytes.split_at(bytes.len().min(saturate(room)));
-            self.file.write_all(now)?;
+            self.file()?.write_all(now)?;
             self.end += now.len() as u64;
             bytes = later;
         }
@@ -111,11 +119,12 @@ impl Log {
         gap.resume = gap.at + mark.len() as u64;
         let kept = self.end - from;
         self.move_down(from, gap.resume, kept)?;
-        self.file.seek(SeekFrom::Start(gap.at))?;
-        self.file.write_all(&mark)?;
+        self.file()?.seek(SeekFrom::Start(gap.at))?;
+        self.file()?.write_all(&mark)?;
         self.end = gap.resume + kept;
-        self.file.set_len(self.end)?;
-        self.file.seek(SeekFrom::Start(self.end))?;
+        let end = self.end;
+        self.file()?.set_len(end)?;
+        self.file()?.seek(SeekFrom::Start(end))?;
         self.gap = Some(gap);
         Ok(())
     }
@@ -124,10 +133,10 @@ impl Log {
         let mut buffer = vec![0; saturate(len.min(64 << 10))];
         while len > 0 {
             let piece = saturate(len).min(buffer.len());
-            self.file.seek(SeekFrom::Start(from))?;
-            self.file.read_exact(&mut buffer[..piece])?;
-            self.file.seek(SeekFrom::Start(to))?;
-            self.file.write_all(&buffer[..piece])?;
+            self.file()?.seek(SeekFrom::Start(from))?;
+            self.file()?.read_exact(&mut buffer[..piece])?;
+            self.file()?.seek(SeekFrom::Start(to))?;
+            self.file()?.write_all(&buffer[..piece])?;
             (from, to, len) = (from + piece as u64, to + piece as u64, len - piece as u64);
         }
         Ok(())
@@ -151,8 +160,8 @@ impl Log {
 
     fn read(&mut self, from: u64, len: u64) -> io::Result<Vec<u8>> {
         let mut text = vec![0; saturate(len)];
-        self.file.seek(SeekFrom::Start(from))?;
-        self.file.read_exact(&mut text)?;
+        self.file()?.seek(SeekFrom::Start(from))?;
+        self.file()?.read_exact(&mut text)?;
         Ok(text)
     }
 
@@ -176,6 +185,13 @@ fn open(path: &Path) -> io::Result<File> {
             fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
             options.open(path)
         }
+        result => result,
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result,
     }
 }
@@ -250,6 +266,20 @@ mod tests {
         let (head, end) = text.split_once(&mark).unwrap();
         assert!(head.starts_with("line 0\n") && head.ends_with('\n'), "{head}");
         assert!(end.starts_with("line ") && end.ends_with("line 39999\n"), "{end}");
+    }
+
+    #[test]
+    fn a_late_log_comes_with_the_first_byte() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("deep/er/log");
+        let late = || LogOptions { late: true, ..LogOptions::new(&path) };
+        let mut log = Log::create(late()).unwrap();
+        assert!(!path.exists());
+        log.write(b"text");
+        assert_eq!(fs::read(&path).unwrap(), b"text");
+        assert!(log.finish().1.is_none());
+        assert!(Log::create(late()).unwrap().finish().1.is_none());
+        assert!(!path.exists(), "what an earlier one wrote is gone");
     }
 
     #[test]
