@@ -11,7 +11,7 @@ use agent_runner_task_store::{
 };
 use serde_json::json;
 
-use super::unwritten;
+use super::{read_ahead::read_ahead, unwritten};
 use crate::{
     cli::Import,
     error::{Error, OrExit, Result},
@@ -99,7 +99,7 @@ async fn import_one(
         Err(error) => Err(error.into()),
     };
     if reader.format() != Format::Markdown || path == Path::new("-") {
-        return store.import(Box::new(reader.map(check))).await;
+        return store.import(Box::new(read_ahead(reader.map(check)))).await;
     }
     let mut tasks: Vec<_> =
         reader.by_ref().map(check).collect::<Result<_, _>>().map_err(StoreError::Source)?;

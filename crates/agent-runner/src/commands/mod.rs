@@ -12,6 +12,7 @@ mod keys;
 mod list;
 mod locks;
 mod logs;
+mod read_ahead;
 mod rehearse;
 mod show;
 mod status;
