@@ -1,5 +1,5 @@
 //! The program beside the limits of the machine, in the same run: processes started one after the
-//! other by one thread, a plain copy, a sleep.
+//! other by one thread, a plain copy, a sleep; and beside other runners, where they are installed.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's data goes to stdout")]
 #![expect(clippy::cast_precision_loss, reason = "figures to four digits")]
@@ -49,7 +49,7 @@ struct Size {
 impl Size {
     const FULL: Self = Self {
         pairs: 3,
-        tasks: 5_000,
+        tasks: 20_000,
         starts: 30,
         sleepers: 200,
         outputs: 100,
@@ -67,7 +67,8 @@ impl Size {
     };
 }
 
-/// `true`, many times, with the durable store, locks and logs on.
+/// `true`, many times, with the durable store, locks and logs on; then by other runners, which keep
+/// none of these.
 fn throughput(size: &Size, jobs: usize, kept: &mut Vec<Sandbox>) -> Result<()> {
     let mut pairs = Vec::new();
     for _ in 0..size.pairs {
@@ -92,7 +93,53 @@ fn throughput(size: &Size, jobs: usize, kept: &mut Vec<Sandbox>) -> Result<()> {
         goal,
         pairs.iter().map(|(a, b)| (per_task(a.wall), per_task(b.wall))),
     );
+    let limit = median(pairs.iter().map(|(_, limit)| limit.cpu));
+    for peer in PEERS {
+        // GNU parallel takes ten times as long a task.
+        let count = if peer == "parallel" { size.tasks.div_ceil(20) } else { size.tasks };
+        if let Some(cpu) = by_peer(peer, count, jobs)? {
+            let case = format!("{count} x true at -j{jobs} by {peer}: CPU a task");
+            let cpu = cpu * 1e3 / count as f64;
+            tell(&case, "ms", "-", [(cpu, per_task(limit))].into_iter());
+        }
+    }
     Ok(())
+}
+
+const PEERS: [&str; 3] = ["xargs", "make", "parallel"];
+
+/// The CPU seconds that another runner takes for so many times `true`; `None` if it is not there.
+fn by_peer(peer: &str, count: usize, jobs: usize) -> Result<Option<f64>> {
+    let is_there = Command::new(peer).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !is_there {
+        return Ok(None);
+    }
+    let program = true_program()?;
+    let folder = tempfile::tempdir()?;
+    let (lines, makefile) = (folder.path().join("lines"), folder.path().join("Makefile"));
+    let numbers: Vec<_> = (0..count).map(|n| format!("t{n}")).collect();
+    fs::write(&lines, numbers.join("\n") + "\n")?;
+    let all = numbers.join(" ");
+    fs::write(&makefile, format!(".PHONY: all {all}\nall: {all}\n{all}:\n\t@{program} $@\n"))?;
+    let at_once = jobs.to_string();
+    let mut command = Command::new(peer);
+    match peer {
+        "xargs" => command.args(["-n", "1", "-P", &at_once, program]),
+        "make" => command.args(["-s", "-j", &at_once]),
+        _ => command.args(["--joblog", "joblog", "-j", &at_once, program]),
+    };
+    command.current_dir(folder.path()).stdin(fs::File::open(&lines)?).stdout(Stdio::null());
+    let taken = measured(|| {
+        let status = command.stderr(Stdio::null()).status()?;
+        ensure!(status.success(), "`{peer}` ended with {status}");
+        Ok(())
+    })?;
+    Ok(Some(taken.cpu))
+}
+
+fn true_program() -> Result<&'static str> {
+    let program = ["/bin/true", "/usr/bin/true"].into_iter().find(|path| Path::new(path).exists());
+    program.context("there is no `true`")
 }
 
 /// One task from start to exit, beside starting `true`.
@@ -262,8 +309,7 @@ fn measured(work: impl FnOnce() -> Result<()>) -> Result<Measured> {
 
 /// One thread that starts `true` and waits for the oldest when all places are taken.
 fn spawn_loop(count: usize, places: usize) -> Result<()> {
-    let program = ["/bin/true", "/usr/bin/true"].into_iter().find(|path| Path::new(path).exists());
-    let program = program.context("there is no `true`")?;
+    let program = true_program()?;
     let mut running: VecDeque<Child> = VecDeque::with_capacity(places);
     for _ in 0..count {
         if running.len() == places {
