@@ -120,7 +120,9 @@ fn a_running_task_its_lock_and_the_file_it_is_given() {
     let locks = sandbox.run(["locks", "list", "--json"]).exits(0).json_lines();
     assert_eq!(locks.len(), 1);
     Schema::new("lock").holds_all(&locks);
-    let file = sandbox.read(".agent-runner/logs/1/1.task.json");
+    let holder = &status["running"][0];
+    let (run_name, worker) = (holder["run"].as_str().expect("a name"), &holder["worker"]);
+    let file = sandbox.read(format!(".agent-runner/desks/{run_name}/{worker}.task.json"));
     Schema::new("task").holds(&serde_json::from_str(&file).expect("JSON"));
     let cleaned = sandbox.run(["locks", "clean", "--json"]).exits(0).json();
     assert_eq!(cleaned["held"].as_array().map(Vec::len), Some(1), "{cleaned}");

@@ -16,7 +16,8 @@ use crate::{
 /// Prints the log of an attempt as it is.
 pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
     let id = parse_id(&args.id)?;
-    let task = project.existing_store()?.get(&id).await?.ok_or_else(|| no_such_task(&id))?;
+    let store = project.existing_store()?;
+    let task = store.get(&id).await?.ok_or_else(|| no_such_task(&id))?;
     let number = args.attempt.unwrap_or(task.attempt);
     if number == 0 || number > task.attempt {
         let have = match task.attempt {
@@ -30,8 +31,16 @@ pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
         ui.data(path.display()).map_err(unwritten)?;
         return Ok(Exit::Success);
     }
-    let mut log =
-        File::open(&path).or_invalid(|| format!("could not read log '{}'", path.display()))?;
+    let log = File::open(&path);
+    if log.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        let attempts = store.attempts(&id).await?;
+        let attempt = attempts.iter().find(|attempt| attempt.number == number);
+        if attempt.and_then(|it| it.report.as_ref()).is_none_or(|report| report.log.is_none()) {
+            ui.say(format_args!("attempt {number} at task '{id}' has printed nothing"));
+            return Ok(Exit::Success);
+        }
+    }
+    let mut log = log.or_invalid(|| format!("could not read log '{}'", path.display()))?;
     match io::copy(&mut log, &mut io::stdout().lock()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(error)),
         _ => Ok(Exit::Success),

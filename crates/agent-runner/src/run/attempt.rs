@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use agent_runner_exec::{
-    Child, Command, Exit, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
+    Child, Command, Exit, LogOptions, PARENT_AGENT_VARIABLES, SpawnError, Stdin, Stop, StopLevel,
 };
 use agent_runner_pool::{Context, Failure, Handler, Recovered, WorkerHealth, WorkerId};
 use agent_runner_signals::Format;
@@ -18,6 +18,7 @@ use agent_runner_worktree::Start;
 
 use super::{
     agent_result::AgentResult,
+    desk::{self, Desks},
     history::History,
     judge,
     limits::Limits,
@@ -36,7 +37,6 @@ use crate::{
     profile::{Past, Profile, Profiles, Recipe},
     project::{Project, file_name},
     report::{Event, Reporter},
-    views::TaskView,
 };
 
 /// How often is looked whether a worktree is free, when others have them all.
@@ -115,6 +115,7 @@ pub(super) struct Attempts {
     pub(super) retries: Retries,
     pub(super) store: Arc<dyn TaskStore>,
     pub(super) programs: Programs,
+    pub(super) desks: Desks,
     pub(super) verify: Option<CommandLine>,
     pub(super) timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
@@ -163,6 +164,8 @@ pub(super) struct Files {
     pub(super) merge_log: PathBuf,
     task: PathBuf,
     result: PathBuf,
+    /// Where the result is kept, if there is one.
+    kept_result: PathBuf,
     /// The log's name for people and the store.
     shown_log: String,
 }
@@ -199,11 +202,10 @@ impl Attempts {
             self.tell_start(job, context, None);
             return done;
         }
-        let files = match self.prepare(&job.claim.task) {
+        let files = match self.prepare(&job.claim.task, context.worker()) {
             Ok(files) => files,
             Err(error) => {
-                let folder = self.project.log_folder(&job.claim.task.id);
-                let message = format!("could not prepare folder '{}': {error}", folder.display());
+                let message = format!("could not give the task to its agent: {error}");
                 return Ended::new(Outcome::WorkerFailed, message);
             }
         };
@@ -220,7 +222,10 @@ impl Attempts {
         {
             ended = self.merge(own, job, context, &files, history, ended).await;
         }
-        ended.log = Some(files.shown_log);
+        if let Err(error) = desk::keep(&files.result, &files.kept_result) {
+            self.reporter.ui().warn(format_args!("could not keep an agent's result: {error}"));
+        }
+        ended.log = files.log.exists().then_some(files.shown_log);
         ended
     }
 
@@ -319,29 +324,20 @@ impl Attempts {
         }
     }
 
-    /// Makes the files of an attempt.
-    fn prepare(&self, task: &Task) -> io::Result<Files> {
+    /// Names the files of an attempt, and lays the task on the worker's desk.
+    fn prepare(&self, task: &Task, worker: WorkerId) -> io::Result<Files> {
         let folder = self.project.log_folder(&task.id);
-        fs::create_dir_all(&folder)?;
         let attempt = task.attempt;
-        let files = Files {
+        let desk = self.desks.lay(worker, task)?;
+        Ok(Files {
             log: folder.join(format!("{attempt}.log")),
             verify_log: folder.join(format!("{attempt}.verify.log")),
             merge_log: folder.join(format!("{attempt}.merge.log")),
-            task: folder.join(format!("{attempt}.task.json")),
-            result: folder.join(format!("{attempt}.result.json")),
+            kept_result: folder.join(format!("{attempt}.result.json")),
+            task: desk.task,
+            result: desk.result,
             shown_log: format!("logs/{}/{attempt}.log", file_name(&task.id)),
-        };
-        // Another store's attempt of the same name may have left its own.
-        match fs::remove_file(&files.result) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        fs::write(
-            &files.task,
-            serde_json::to_vec(&TaskView::from(task)).map_err(io::Error::other)?,
-        )?;
-        Ok(files)
+        })
     }
 
     fn tell_start(&self, job: &Job, context: &Context, credential: Option<&str>) {
@@ -376,7 +372,7 @@ impl Attempts {
             .envs_remove(&profile.unset)
             .envs(profile.env)
             .envs(environment)
-            .log(self.limits.log(&files.log));
+            .log(LogOptions { late: true, ..self.limits.log(&files.log) });
         if format != Format::Plain {
             let (reading, stop) = (reading.clone(), stop.clone());
             command = command

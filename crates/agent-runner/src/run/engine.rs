@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    process,
+    panic, process,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -21,6 +21,7 @@ use super::{
     allowance::Allowance,
     attempt::{Attempts, Ended},
     claims::Claims,
+    desk::{self, Desks},
     ending::{self, Ending, Left},
     host,
     keeper::{self, Rescuer},
@@ -211,11 +212,18 @@ impl Engine {
             draining.reached(Stage::Draining).await;
             control.stop();
         });
-        while let Some(event) = run.next_event().await {
-            self.tell_worker(&event);
-        }
+        // On a worker of the runtime: to wake this thread for each event would cost more than most
+        // of what is done for a task.
+        let reporter = self.reporter();
+        let work = tokio::spawn(async move {
+            while let Some(event) = run.next_event().await {
+                tell_worker(&reporter, &event);
+            }
+            run.join().await.ended
+        });
+        let ended = work.await.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
         stop.abort();
-        run.join().await.ended
+        ended
     }
 
     fn backoff(&self) -> ExponentialBackoff {
@@ -270,6 +278,7 @@ impl Engine {
             retries: self.settings.retries,
             store: Arc::clone(&self.store),
             programs: Programs::default(),
+            desks: Desks::new(&self.project.state(), &self.me.run),
             verify: self.settings.verify.clone(),
             timeout: self.settings.timeout,
             idle_timeout: self.settings.idle_timeout,
@@ -289,23 +298,6 @@ impl Engine {
             keys: self.supply.len(),
             counts,
         });
-    }
-
-    /// What the pool says about workers; the jobs' own ends are told where they are recorded.
-    fn tell_worker(&self, event: &PoolEvent<Arc<Job>, Ended, Ended>) {
-        let told = match event {
-            PoolEvent::WorkerRecovered { worker, health } => Event::WorkerRecovered {
-                worker: worker.number(),
-                recoveries: health.recovery_attempts(),
-                reason: "its agent crashed".into(),
-            },
-            PoolEvent::WorkerRetired { worker, .. } => Event::WorkerRetired {
-                worker: worker.number(),
-                reason: "its agents crashed too often".into(),
-            },
-            _ => return,
-        };
-        self.reporter.tell(&told);
     }
 
     fn rescuer(&self) -> Rescuer {
@@ -347,6 +339,9 @@ impl Engine {
 
     async fn finish(&self, ended: PoolEnded, tally: &Tally, started: Instant) -> Result<Summary> {
         let counts = self.store.counts().await?;
+        if counts.running == 0 {
+            desk::clear(&self.project.state(), &self.runs);
+        }
         let attempts = tally.attempts.load(Ordering::Relaxed);
         let ending = Ending::new(
             ended,
@@ -369,6 +364,23 @@ impl Engine {
             None => Ok(Summary { exit: ending.exit, counts }),
         }
     }
+}
+
+/// What the pool says about workers; the jobs' own ends are told where they are recorded.
+fn tell_worker(reporter: &Reporter, event: &PoolEvent<Arc<Job>, Ended, Ended>) {
+    let told = match event {
+        PoolEvent::WorkerRecovered { worker, health } => Event::WorkerRecovered {
+            worker: worker.number(),
+            recoveries: health.recovery_attempts(),
+            reason: "its agent crashed".into(),
+        },
+        PoolEvent::WorkerRetired { worker, .. } => Event::WorkerRetired {
+            worker: worker.number(),
+            reason: "its agents crashed too often".into(),
+        },
+        _ => return,
+    };
+    reporter.tell(&told);
 }
 
 /// Removes the files of locks that nobody holds. What cannot be removed now is removed by the next

@@ -5,6 +5,7 @@ mod agent_result;
 mod allowance;
 mod attempt;
 mod claims;
+mod desk;
 mod ending;
 mod engine;
 mod history;
