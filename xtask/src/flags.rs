@@ -43,6 +43,15 @@ xflags::xflags! {
             optional --compare
         }
 
+        /// Install Claude Code and Codex from the npm registry into `target/agents`, run them
+        /// against a pretend provider in a network namespace, and show what comes of it.
+        cmd agents {
+            /// Which one, `claude` or `codex`; both by default.
+            optional agent: String
+            /// Print JSON lines instead of a table.
+            optional --json
+        }
+
         /// Show what a release would publish, and package it. Publishes nothing.
         cmd release {
             /// Package although there are uncommitted changes.

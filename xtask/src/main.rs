@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod agents;
 mod arrows;
 mod bench;
 mod count;
@@ -45,6 +46,7 @@ fn run(command: XtaskCmd) -> anyhow::Result<ExitCode> {
         XtaskCmd::Ci(_) => ci(&sh, &workspace),
         XtaskCmd::Bench(options) => bench::run(&sh, &workspace, &options),
         XtaskCmd::Fuzz(options) => fuzz::run(&sh, &workspace, &options),
+        XtaskCmd::Agents(options) => agents::run(&sh, &workspace, &options),
         XtaskCmd::Torture(options) => torture::run(&sh, &workspace, &options),
         XtaskCmd::Release(options) => release::run(&sh, &workspace, &options),
     }
