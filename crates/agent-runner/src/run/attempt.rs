@@ -365,7 +365,7 @@ impl Attempts {
             Ok(words) => words,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
         };
-        let (reading, stop) = (Reading::new(format), Stop::new());
+        let (reading, stop) = (Reading::new(format, !profile.resume.is_empty()), Stop::new());
         let mut command = self
             .command_of(&words, &job.claim.task, setting, files)
             .stdin(stdin)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use agent_runner_exec::{Stop, StopLevel, Stream};
-use agent_runner_signals::{Event, Format, Outcome, Parser, Summary};
+use agent_runner_signals::{Event, Format, Outcome, Parser, Retry, Summary};
 use agent_runner_task_store::{Report, Verdict};
 use serde_json::{Value, json};
 use tokio::{
@@ -19,18 +19,24 @@ use tokio::{
 use super::{limits, outcome::Outcome as Ended, proof::Proof};
 use crate::profile::Past;
 
+/// How long an agent may wait by itself because a key is throttled: it keeps its work in mind, and
+/// the next key would know nothing of its cache.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// Reads one agent's output.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     parser: Arc<Mutex<Parser>>,
+    can_resume: bool,
     /// When it said how its work ended, unless it went on since.
     ended: watch::Sender<Option<Instant>>,
 }
 
 impl Reading {
-    pub(super) fn new(format: Format) -> Self {
+    /// Begins to read; `can_resume` says whether an agent that is stopped can go on later.
+    pub(super) fn new(format: Format, can_resume: bool) -> Self {
         let parser = Arc::new(Mutex::new(Parser::new(format)));
-        Self { parser, ended: watch::Sender::new(None) }
+        Self { parser, can_resume, ended: watch::Sender::new(None) }
     }
 
     /// Reads a piece. An agent whose key is no good any more is stopped: it would ask again and
@@ -38,7 +44,11 @@ impl Reading {
     pub(super) fn take(&self, stream: Stream, bytes: &[u8], stop: &Stop) {
         let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
         let look = |event| match event {
-            Event::Retried(retry) if is_hopeless(retry.outcome) => stop.raise(StopLevel::Interrupt),
+            Event::Retried(retry)
+                if is_hopeless(retry.outcome) || self.can_resume && is_slow(&retry) =>
+            {
+                stop.raise(StopLevel::Interrupt);
+            }
             Event::Ended { .. } => drop(self.ended.send_replace(Some(Instant::now()))),
             Event::SessionStarted { .. } | Event::MessageSaid { .. } | Event::ToolUsed { .. } => {
                 self.ended.send_if_modified(|ended| ended.take().is_some());
@@ -77,6 +87,12 @@ impl Reading {
         let mut parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *parser, Parser::new(Format::Plain)).finish()
     }
+}
+
+/// Whether a key is told to slow down for longer than is worth waiting for, as far as that is told.
+fn is_slow(retry: &Retry) -> bool {
+    let is_short = retry.wait.is_some_and(|wait| wait < LONGEST_PAUSE) && retry.attempt == 1;
+    retry.outcome == Outcome::Throttled && !is_short
 }
 
 /// Whether the same request with the same key will be refused again.
