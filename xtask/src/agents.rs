@@ -90,7 +90,7 @@ fn show(mut command: Command, as_json: bool) -> anyhow::Result<Seen> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("could not start unshare")?;
     let mut seen = Seen::default();
     if !as_json {
-        println!("{HEADING}");
+        println!("{}", cells(|_, heading| heading.to_owned()));
     }
     for line in BufReader::new(child.stdout.take().expect("it is piped")).lines() {
         let line = line?;
@@ -103,7 +103,28 @@ fn show(mut command: Command, as_json: bool) -> anyhow::Result<Seen> {
     Ok(seen)
 }
 
-const HEADING: &str = "agent   scenario            outcomes            exit  agent  file  requests  acted after  took     as expected";
+/// The columns, with their headings.
+const COLUMNS: [(&str, &str); 10] = [
+    ("agent", "agent"),
+    ("scenario", "scenario"),
+    ("outcomes", "outcomes"),
+    ("exit", "exit"),
+    ("agent_exit", "agent"),
+    ("wrote_file", "file"),
+    ("requests", "requests"),
+    ("acted_after_s", "acted after"),
+    ("seconds", "took"),
+    ("ok", "as expected"),
+];
+
+fn cells(cell: impl Fn(&str, &str) -> String) -> String {
+    let widths = [7, 19, 19, 5, 6, 5, 9, 12, 9, 0];
+    let cells = COLUMNS.iter().zip(widths).enumerate().map(|(at, (&(name, heading), width))| {
+        let cell = cell(name, heading);
+        if at < 3 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    });
+    cells.collect::<Vec<_>>().join(" ")
+}
 
 fn row(scenario: &Value) -> String {
     let text = |name: &str| match &scenario[name] {
@@ -111,24 +132,12 @@ fn row(scenario: &Value) -> String {
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         Value::Null => "-".to_owned(),
         Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.2} s", number.as_f64().unwrap_or_default())
+        }
         other => other.to_string(),
     };
-    let seconds = |name: &str| {
-        scenario[name].as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
-    };
-    let mut row = format!(
-        "{:<7} {:<19} {:<19} {:>4} {:>6} {:>5} {:>9} {:>12} {:>8}   {}",
-        text("agent"),
-        text("scenario"),
-        text("outcomes"),
-        text("exit"),
-        text("agent_exit"),
-        text("wrote_file"),
-        text("requests"),
-        seconds("acted_after_s"),
-        seconds("seconds"),
-        text("ok"),
-    );
+    let mut row = cells(|name, _| text(name));
     if scenario["ok"] != true {
         row += &format!(
             ": {} and {}, {}",
@@ -154,8 +163,9 @@ mod tests {
             "acted_after_s": 0.29, "seconds": 2.6,
         });
         let shown = row(&scenario);
-        assert_eq!(shown.find("throttled"), HEADING.find("outcomes"), "{shown}");
-        assert_eq!(shown.rfind("yes"), HEADING.find("as expected"), "{shown}");
+        let heading = cells(|_, heading| heading.to_owned());
+        assert_eq!(shown.find("throttled"), heading.find("outcomes"), "{shown}");
+        assert_eq!(shown.rfind("yes"), heading.find("as expected"), "{shown}");
         scenario["ok"] = json!(false);
         scenario["expected_outcomes"] = json!(["quota"]);
         assert!(row(&scenario).contains("no: quota and -"), "{}", row(&scenario));
