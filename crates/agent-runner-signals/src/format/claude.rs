@@ -48,10 +48,11 @@ fn read(object: &Value, recorder: &mut Recorder<'_>) {
 fn read_retry(object: &Value, recorder: &mut Recorder<'_>) {
     let wait = object.number("/retry_delay_ms").map(|milliseconds| milliseconds / 1000.0);
     let wait = wait.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let trouble = Trouble::default()
-        .with_status(object.status("/error_status"))
-        .with_words(object.text("/error"))
-        .with_wait(wait);
+    let (status, error) = (object.status("/error_status"), object.text("/error"));
+    let told = status.map(|status| format!("status {status}"));
+    let told: Vec<_> = told.as_deref().into_iter().chain(error).collect();
+    let trouble =
+        Trouble::new(&told.join(", ")).with_status(status).with_words(error).with_wait(wait);
     let attempt = object.count("/attempt").unwrap_or(1);
     recorder.retry(attempt, object.count("/max_retries"), trouble);
 }
@@ -126,15 +127,15 @@ fn result_usage(object: &Value) -> Option<Usage> {
     }
 }
 
-/// The message before said which error it was, and the result says the rest.
+/// What came before said which error it was, and the result says the rest.
 fn failure(object: &Value, recorder: &Recorder<'_>) -> Trouble {
-    let before = recorder.record.summary.trouble.as_ref();
+    let before = recorder.record.summary.trouble.clone().unwrap_or_default();
     let errors = object.list("/errors").iter().filter_map(Value::as_str);
-    let text = object.text("/result").or_else(|| errors.into_iter().next());
-    let text = text.or(before.map(|before| before.text.as_str())).unwrap_or_default();
+    // What it says of itself when it is interrupted is for its makers.
+    let mut errors = errors.filter(|error| !error.starts_with("[ede_diagnostic]"));
+    let text = object.text("/result").or_else(|| errors.next()).map(Trouble::new);
     let words = ["/subtype", "/terminal_reason", "/stop_reason"];
-    Trouble::new(text)
+    Trouble { text: text.map_or(before.text, |trouble| trouble.text), ..before }
         .with_status(object.status("/api_error_status"))
-        .with_words(before.into_iter().flat_map(|before| before.words.iter().map(String::as_str)))
         .with_words(words.into_iter().filter_map(|path| object.text(path)))
 }

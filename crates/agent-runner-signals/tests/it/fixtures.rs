@@ -30,6 +30,9 @@ const RUNS: &[(&str, End, Outcome)] = &[
     ("claude-aok", Exited(0), Succeeded),
     ("claude-budget", Exited(1), Budget),
     ("claude-fallback", Exited(1), Overloaded),
+    // Interrupted when they began to ask again; it exits with 0 all the same.
+    ("claude-int-a401", Exited(0), Auth),
+    ("claude-int-a429", Exited(0), Throttled),
     ("claude-oauth-a401", Exited(1), Auth),
     ("claude-oauth-a429", Exited(1), Throttled),
     ("claude-oauth-sub5h", Exited(1), Quota),
@@ -102,6 +105,15 @@ fn each_run_comes_to_its_outcome() {
         assert_eq!(verdict.message.is_none(), expected == Succeeded, "{name}: {verdict:?}");
         assert_eq!(verdict.rule.is_none(), expected == Succeeded, "{name}: {verdict:?}");
     }
+}
+
+#[test]
+fn an_interrupted_run_tells_what_it_asked_again_for() {
+    let (_, refused) = run("claude-int-a401", Exited(0));
+    assert_eq!(refused.message.as_deref(), Some("status 401, authentication_failed"));
+    let (_, throttled) = run("claude-int-a429", Exited(0));
+    assert_eq!(throttled.message.as_deref(), Some("status 429, rate_limit"));
+    assert_eq!(throttled.retry_after.map(|wait| wait.as_secs()), Some(2));
 }
 
 #[test]
