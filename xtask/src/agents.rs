@@ -139,12 +139,8 @@ fn row(scenario: &Value) -> String {
     };
     let mut row = cells(|name, _| text(name));
     if scenario["ok"] != true {
-        row += &format!(
-            ": {} and {}, {}",
-            text("expected_outcomes"),
-            text("expected_exit"),
-            text("message")
-        );
+        let [outcomes, exit, message] = ["expected_outcomes", "expected_exit", "message"].map(text);
+        row = format!("{row}: {outcomes} and {exit}; {message}");
     }
     row
 }
