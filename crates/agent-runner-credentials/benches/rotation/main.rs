@@ -19,8 +19,8 @@ fn main() {
         env::var_os("AGENT_RUNNER_BENCH_QUICK").is_some() || env::args().any(|arg| arg == "--test");
     let (count, seeds) = if quick { (200, 1) } else { (2000, 5) };
     for (name, goal, scenario) in [
-        ("clean", ">= 98 %", Scenario::clean as fn(usize, u64) -> Scenario),
-        ("faults", ">= 95 %", Scenario::faulty),
+        ("clean", ">= 0.98", Scenario::clean as fn(usize, u64) -> Scenario),
+        ("faults", ">= 0.95", Scenario::faulty),
         ("no headers", "-", without_headers),
     ] {
         let mut worst = [Sum::default(), Sum::default()];
