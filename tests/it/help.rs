@@ -38,6 +38,7 @@ fn help_of_every_command() {
         "locks",
         "worktrees",
         "keys",
+        "gateway",
         "classify",
         "messages",
         "completions",

@@ -14,6 +14,7 @@ mod dry_run;
 mod exit_codes;
 mod fakes;
 mod floods;
+mod gateway;
 mod help;
 mod keys;
 mod limits;

@@ -68,7 +68,7 @@ fn a_limit_costs_no_attempt_and_the_next_key_goes_on() {
     let sandbox = with_claude(&format!(
         "echo '{INIT}'\ncase $ANTHROPIC_API_KEY in\n*one) cat <<'END'\n{LIMIT}\nEND\nexit 1;;\n*) echo '{DONE}';;\nesac"
     ));
-    let output = run(&sandbox, &["--attempts", "1"])
+    let output = run(&sandbox, &["--attempts", "1", "--gateway", "off"])
         .env("ANTHROPIC_API_KEY_1", "sk-ant-0123456789-one")
         .env("ANTHROPIC_API_KEY_2", "sk-ant-0123456789-two")
         .run()
@@ -88,7 +88,7 @@ fn a_dead_key_is_not_asked_again() {
     let sandbox = with_claude(&format!(
         "echo '{INIT}'\nif [[ $ANTHROPIC_API_KEY == *one ]]; then echo '{retry}'; sleep 300; fi\necho '{DONE}'"
     ));
-    run(&sandbox, &["--grace", "200ms"])
+    run(&sandbox, &["--grace", "200ms", "--gateway", "off"])
         .env("ANTHROPIC_API_KEY_1", "sk-ant-0123456789-one")
         .env("ANTHROPIC_API_KEY_2", "sk-ant-0123456789-two")
         .run()

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
-use agent_runner_tests::{Sandbox, Signal, wait_until};
+use agent_runner_tests::{Provider, Sandbox, Signal, wait_until};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -169,6 +169,7 @@ fn every_kind_of_event() {
     see(claim_is_lost());
     see(starts_are_held());
     see(work_is_saved());
+    see(keys_are_used());
     let known: BTreeSet<_> = schema.text["$defs"]
         .as_object()
         .expect("definitions")
@@ -177,6 +178,14 @@ fn every_kind_of_event() {
         .cloned()
         .collect();
     assert_eq!(seen, known, "the kinds that were told and the kinds that the schema knows");
+}
+
+fn keys_are_used() -> Vec<Value> {
+    let (sandbox, provider) = (sandbox(), Provider::start());
+    sandbox.write_tasks(1);
+    let run = sandbox.call_fake(["tasks.txt", "--gateway", "on"], "ask 1");
+    let run = run.env("ANTHROPIC_API_KEY", "sk-ant-0123456789-one");
+    run.env("ANTHROPIC_BASE_URL", provider.url()).run().exits(0).json_lines()
 }
 
 fn rescued_and_stopped() -> Vec<Value> {

@@ -18,6 +18,7 @@ mod capture;
 mod fakes;
 pub mod llm;
 mod output;
+mod provider;
 mod running;
 mod sandbox;
 
@@ -25,6 +26,7 @@ pub use self::{
     call::Call,
     fakes::{FAKES, Fake},
     output::{Output, json_lines},
+    provider::{Provider, ask, seen_of_itself},
     running::{Running, Signal},
     sandbox::{Programs, Sandbox, wait_until},
 };

@@ -15,6 +15,7 @@ use hyper::{
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
+    Refused,
     answer::Refusal,
     body::Body,
     gateway::Shared,
@@ -68,11 +69,17 @@ impl Forward<'_> {
         loop {
             let lent = match self.lease(deadline).await {
                 Ok(lent) => lent,
-                // The provider's own word is better than ours where it is about the request.
-                Err(refusal) => return refused.ok_or(refusal),
+                Err(refusal) => {
+                    self.door.note(Some(self.refused()));
+                    // The provider's own word is better than ours where it is about the request.
+                    return refused.ok_or(refusal);
+                }
             };
             match self.send(lent).await? {
-                Try::Done(answer) => return Ok(answer),
+                Try::Done(answer) => {
+                    self.door.note(None);
+                    return Ok(answer);
+                }
                 Try::Again(answer, rejection) => {
                     self.shared.stats.retried(Some(rejection));
                     refused = answer.filter(|_| rejection == Rejection::Forbidden);
@@ -122,6 +129,11 @@ impl Forward<'_> {
             None if self.door.caller.is_session => want.session(self.door.number()),
             None => want,
         }
+    }
+
+    fn refused(&self) -> Refused {
+        let model = self.model().map(str::to_owned);
+        Refused { provider: self.route.provider.clone(), model }
     }
 
     fn model(&self) -> Option<&str> {

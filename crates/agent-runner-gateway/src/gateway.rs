@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agent_runner_credentials::SharedRing;
+use agent_runner_credentials::{Form, SharedRing};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -183,7 +183,8 @@ impl fmt::Debug for Gateway {
 impl Shared {
     fn new(ring: SharedRing, client: reqwest::Client, options: Options) -> Self {
         let providers = ring.with(|ring, _| {
-            ring.credentials().map(|credential| credential.provider.clone()).collect()
+            let keys = ring.credentials().filter(|credential| credential.form == Form::ApiKey);
+            keys.map(|credential| credential.provider.clone()).collect()
         });
         let room = Room::new(options.room_for_bodies, options.largest_body, options.body_timeout);
         Self {

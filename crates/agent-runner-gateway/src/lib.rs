@@ -31,6 +31,6 @@ pub use gateway::{Gateway, StartError};
 pub use ledger::{Budget, Line, Spent};
 pub use options::{Options, default_base_url};
 pub use price::{Price, Prices};
-pub use token::{Access, Caller, Stopped};
+pub use token::{Access, Caller, Refused, Stopped};
 pub use upstream::http_client;
 pub use usage::Usage;

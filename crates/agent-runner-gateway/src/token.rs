@@ -58,11 +58,17 @@ pub(crate) struct Door {
     token: Vec<u8>,
     closed: watch::Sender<bool>,
     ledger: Mutex<Ledger>,
+    refused: Mutex<Option<Refused>>,
 }
 
 impl Door {
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes for what there was no key, or that there was one after all.
+    pub(crate) fn note(&self, refused: Option<Refused>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
     /// A number that no other caller of this gateway has.
@@ -103,6 +109,7 @@ impl Doors {
             name: name(text),
             token: text.as_bytes().to_vec(),
             closed: watch::Sender::new(false),
+            refused: Mutex::default(),
         });
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.insert(door.name, Arc::clone(&door));
@@ -146,6 +153,16 @@ pub struct Access {
     pub(crate) run: Arc<Mutex<Ledger>>,
 }
 
+/// What a caller asked for when there was no key for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Whose key it was to be.
+    pub provider: String,
+    /// The model, if the request named one.
+    pub model: Option<String>,
+}
+
 /// Why a caller gets no more answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,6 +187,11 @@ impl Access {
     /// What was spent so far, and before.
     pub fn spent(&self) -> Spent {
         self.door.ledger().spent()
+    }
+
+    /// For what there was no key when it was asked last; nothing after an answer.
+    pub fn refused(&self) -> Option<Refused> {
+        self.door.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a budget is spent, so that every further request is refused.

@@ -1,13 +1,14 @@
 //! The command line: every command and flag, and nothing that acts on them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use agent_runner_gateway::Budget;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::{
     isolation::{Isolate, Merging},
-    units::{FailureLimit, parse_duration, parse_load, parse_pause, parse_size},
+    units::{FailureLimit, parse_budget, parse_duration, parse_load, parse_pause, parse_size},
 };
 
 /// Work through a backlog of coding-agent tasks with many agents at once, unattended.
@@ -139,9 +140,11 @@ pub enum Command {
     /// See the worktrees of tasks, and remove what is merged
     #[command(subcommand)]
     Worktrees(Worktrees),
-    /// See the credentials, and use them again
+    /// See and try the credentials, and use them again
     #[command(subcommand)]
     Keys(Keys),
+    /// Lend the keys to any agent or SDK on this machine, request by request
+    Gateway(Gateway),
     /// Forecast how long a backlog takes and what it costs under a provider's limits
     Rehearse(Rehearse),
     /// Say what the recorded output of an agent came to
@@ -255,6 +258,17 @@ pub struct Run {
     /// Give up (exit code 6) rather than wait when no credential is ready
     #[arg(long, help_heading = "Limits")]
     pub no_wait_keys: bool,
+    /// Whether agents get their keys request by request, from a gateway on this machine, and never
+    /// see one: `auto` does so for agents that are known to take a base URL [default: auto]
+    #[arg(long, value_name = "WHEN", help_heading = "Keys")]
+    pub gateway: Option<GatewayMode>,
+    /// What the run may spend, such as `$20` or `5M` tokens. Needs the gateway; dollars need prices in
+    /// the configuration
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_budget, help_heading = "Keys")]
+    pub budget: Option<Budget>,
+    /// What each task may spend, with all its attempts
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_budget, help_heading = "Keys")]
+    pub task_budget: Option<Budget>,
     /// What it means when there is no task at all
     #[arg(long, value_name = "WHAT", default_value = "error", help_heading = "Limits")]
     pub empty: Empty,
@@ -295,6 +309,19 @@ pub enum Orphans {
     Kill,
     /// Their tasks are tried again when they have ended by themselves.
     Wait,
+}
+
+/// When keys are lent request by request.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayMode {
+    /// For agents that are known to take a base URL.
+    #[default]
+    Auto,
+    /// For all agents; those that ignore it have no key.
+    On,
+    /// Never: an agent gets a key of its own.
+    Off,
 }
 
 /// How a task is tried again.
@@ -565,6 +592,32 @@ pub enum Keys {
         #[arg(value_name = "LABEL")]
         labels: Vec<String>,
     },
+    /// Ask each provider whether it takes the key: one request a key, which costs nothing
+    Test,
+}
+
+/// `gateway`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Any agent or SDK that takes a base URL works through it, and never sees a key. What to set is
+printed at the start. The token is new each time, unless AGENT_RUNNER_GATEWAY_TOKEN has one;
+AGENT_RUNNER_METRICS_TOKEN is the one for /metrics.
+
+Examples:
+  agent-runner gateway
+  agent-runner gateway --listen 127.0.0.1:0 --json     on a free port, for a script
+  agent-runner gateway --budget 5M"
+)]
+pub struct Gateway {
+    /// Where to listen, on this machine only
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8790")]
+    pub listen: SocketAddr,
+    /// What may be spent, such as `$20` or `5M` tokens
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_budget)]
+    pub budget: Option<Budget>,
+    /// How long a request waits for a key before it is refused [default: 4m]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub hold: Option<Duration>,
 }
 
 /// `rehearse`.

@@ -7,14 +7,15 @@ use std::{
     time::Duration,
 };
 
+use agent_runner_gateway::{Budget, Prices};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    cli::{Orphans, Retries},
+    cli::{GatewayMode, Orphans, Retries},
     error::{Error, OrExit, Result},
     isolation::{self, Isolate, Merging, WorktreeConfig},
     profile::Profile,
-    units::{parse_duration, parse_load, parse_pause, parse_size},
+    units::{parse_budget, parse_duration, parse_load, parse_pause, parse_size},
 };
 
 /// The file's name.
@@ -88,9 +89,19 @@ pub struct Config {
     pub worktrees: WorktreeConfig,
     /// A file of credentials.
     pub keys: Option<PathBuf>,
+    /// Whether keys are lent request by request: `auto`, `on` or `off`.
+    pub gateway: Option<GatewayMode>,
+    /// What a run may spend.
+    #[serde(deserialize_with = "budget")]
+    pub budget: Option<Budget>,
+    /// What a task may spend.
+    #[serde(deserialize_with = "budget")]
+    pub task_budget: Option<Budget>,
+    /// What models cost, in dollars a million tokens, by how their names begin.
+    pub prices: Prices,
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 30] = [
     "store",
     "backlog",
     "jobs",
@@ -117,6 +128,10 @@ const KEYS: [&str; 26] = [
     "expect_diff",
     "worktrees",
     "keys",
+    "gateway",
+    "budget",
+    "task_budget",
+    "prices",
 ];
 
 impl Config {
@@ -176,6 +191,12 @@ fn number<'de, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<Option<u
     }
 }
 
+/// An amount of money or tokens.
+fn budget<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Budget>, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_budget(&text).map(Some).map_err(D::Error::custom)
+}
+
 /// A time as a text or in seconds.
 pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     written(from, parse_duration)
@@ -228,7 +249,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `memory`, `log_limit`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `memory`, `log_limit`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`, `gateway`, `budget`, `task_budget`, `prices`",
             Some("did you mean `timeout`?"),
         );
         check(

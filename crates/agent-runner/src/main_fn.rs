@@ -71,7 +71,8 @@ async fn dispatch(cli: Cli, ui: Ui) -> Result<ExitCode> {
         }
         Some(Command::Locks(args)) => commands::locks(&ui, &project()?, &args).await,
         Some(Command::Worktrees(args)) => commands::worktrees(&ui, &project()?, &args).await,
-        Some(Command::Keys(keys)) => commands::keys(&ui, &project()?, &keys),
+        Some(Command::Gateway(args)) => commands::gateway(&ui, &project()?, &args).await,
+        Some(Command::Keys(keys)) => commands::keys(&ui, &project()?, &keys).await,
         Some(Command::Rehearse(args)) => commands::rehearse(&ui, &project()?, &args),
         Some(Command::Classify(args)) => commands::classify(&ui, &project()?, &args),
         Some(Command::Messages(args)) => return messages::messages(&ui, *args).await,

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use agent_runner_gateway::Budget;
 use agent_runner_signals::Now;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -56,6 +57,38 @@ pub fn show_size(bytes: u64) -> String {
             format!("{:.1} {name}iB", bytes as f64 / 2_f64.powi(bits.cast_signed()))
         }
         None => format!("{bytes} B"),
+    }
+}
+
+/// Reads an amount that may be spent: `$20` or `20usd` are dollars, `500k` and `5M` tokens.
+pub fn parse_budget(text: &str) -> Result<Budget, String> {
+    let text = text.trim();
+    let help =
+        || format!("`{text}` is no amount: write dollars as `$20`, tokens as `500k` or `5M`");
+    let number = |text: &str| {
+        text.trim().parse::<f64>().ok().filter(|it| it.is_finite() && *it > 0.0).ok_or_else(help)
+    };
+    let lower = text.to_lowercase();
+    if let Some(dollars) = lower.strip_prefix('$').or(lower.strip_suffix("usd")) {
+        return Ok(Budget::default().usd(number(dollars)?));
+    }
+    let amount = lower.strip_suffix("tokens").unwrap_or(&lower).trim_end();
+    let units = [("k", 1e3), ("m", 1e6), ("b", 1e9)];
+    let unit = units.iter().find_map(|(unit, size)| Some((amount.strip_suffix(unit)?, size)));
+    let (amount, size) = unit.unwrap_or((amount, &1.0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is positive")]
+    let tokens = (number(amount)? * size).round() as u64;
+    Ok(Budget::default().tokens(tokens))
+}
+
+/// Writes a number of tokens for people: `950`, `12.3k`, `4.5M`.
+pub fn show_tokens(tokens: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let number = tokens as f64;
+    match tokens {
+        0..1_000 => tokens.to_string(),
+        1_000..1_000_000 => format!("{:.1}k", number / 1e3),
+        _ => format!("{:.1}M", number / 1e6),
     }
 }
 
@@ -132,6 +165,24 @@ impl FromStr for FailureLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn budgets_are_dollars_or_tokens() {
+        let dollars = |usd| Ok(Budget::default().usd(usd));
+        let tokens = |tokens| Ok(Budget::default().tokens(tokens));
+        for (text, expected) in [
+            ("$20", dollars(20.0)),
+            ("0.5 USD", dollars(0.5)),
+            ("750", tokens(750)),
+            ("500k", tokens(500_000)),
+            ("2.5M tokens", tokens(2_500_000)),
+        ] {
+            assert_eq!(parse_budget(text), expected, "{text}");
+        }
+        for wrong in ["", "$", "$-1", "0", "many", "1e999", "5 euros", "NaN"] {
+            assert!(parse_budget(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

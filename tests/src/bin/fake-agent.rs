@@ -60,6 +60,7 @@ fn act(verb: &str, args: &[String]) -> Result<ExitCode> {
         "record" => record(args),
         "gate" => gate(),
         "by-key" => by_key(),
+        "ask" => ask_often(args[0].parse()?),
         "prompt" => as_the_prompt_says(),
         other => bail!("there is no fake agent '{other}'"),
     }
@@ -173,6 +174,26 @@ fn by_key() -> Result<ExitCode> {
         () if key.ends_with("-owing") => limit("billing"),
         () => done(),
     }
+}
+
+/// Asks its provider so many times, and says how that ended. What it sees of itself is in
+/// `ID.ATTEMPT.seen`.
+fn ask_often(times: u32) -> Result<ExitCode> {
+    fs::write(format!("{}.{}.seen", id()?, attempt()?), agent_runner_tests::seen_of_itself())?;
+    say(&agent_runner_tests::seen_of_itself())?;
+    for _ in 0..times {
+        let answer = agent_runner_tests::ask()?;
+        say(&answer)?;
+        let outcome = match answer.get(9..12) {
+            Some("200") => continue,
+            Some("401") => "auth",
+            Some("402") => "billing",
+            Some("429") => "throttled",
+            _ => bail!("{answer}"),
+        };
+        return result(&json!({ "outcome": outcome, "message": "the provider said no" }), 1);
+    }
+    done()
 }
 
 /// Each task has its own verb: its prompt.

@@ -29,13 +29,18 @@ What an agent finds in its environment:
                             {\"outcome\": \"throttled\", \"retry_after_s\": 30, \"message\": \"...\"}
                             outcomes: succeeded, task_failed, throttled, overloaded, quota, auth, billing
   AGENT_RUNNER_LAST_ERROR   why the last attempt did not succeed (from the second attempt on)
-  ANTHROPIC_API_KEY ...     the credential lent to it, if there are any
+  ANTHROPIC_API_KEY ...     the credential lent to it, if there are any; with the gateway (`run --gateway`)
+  ANTHROPIC_BASE_URL ...    a token that is good for this attempt only, and where to use it
 
 What agent-runner reads:
   ANTHROPIC_API_KEY_1 ...   credentials, with ANTHROPIC_BASE_URL_1 and ANTHROPIC_MODEL_1; the same for
                             OPENAI and GEMINI; without numbers ANTHROPIC_API_KEY
   CLAUDE_CODE_OAUTH_TOKEN_1, CLAUDE_CONFIG_DIR_1, CODEX_HOME_1 ...
                             accounts of Claude Code and Codex: a token, or a folder with the login
+  AGENT_RUNNER_GATEWAY_TOKEN, AGENT_RUNNER_METRICS_TOKEN
+                            what `agent-runner gateway` takes for tokens instead of new ones
+  HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR
+                            how the gateway reaches providers
   AGENT_RUNNER_STORE, AGENT_RUNNER_CONFIG, AGENT_RUNNER_JOBS, AGENT_RUNNER_COLOR, AGENT_RUNNER_PROGRESS
   NO_COLOR, CLICOLOR_FORCE";
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use agent_runner_credentials::{KeyRing, KeySnapshot, KeyState};
 
-use super::unwritten;
+use super::{keys_test, unwritten};
 use crate::{
     cli::Keys,
     error::{Error, Result},
@@ -15,11 +15,14 @@ use crate::{
     units::{count, show_duration},
 };
 
-/// Lists or resets the credentials.
-pub fn keys(ui: &Ui, project: &Project, command: &Keys) -> Result<Exit> {
+/// Lists, tests or resets the credentials.
+pub async fn keys(ui: &Ui, project: &Project, command: &Keys) -> Result<Exit> {
     let loaded = keys::load(project)?;
     for notice in &loaded.notices {
         ui.warn(notice);
+    }
+    if let Keys::Test = command {
+        return keys_test::test(ui, loaded.credentials).await;
     }
     let (mut ring, now) = (KeyRing::new(loaded.credentials), SystemTime::now());
     let file = key_state::shared_file();
@@ -27,7 +30,7 @@ pub fn keys(ui: &Ui, project: &Project, command: &Keys) -> Result<Exit> {
         key_state::sync(file, &mut ring, now, ui);
     }
     match command {
-        Keys::List => list(ui, &ring.snapshot(now).keys, now),
+        Keys::List | Keys::Test => list(ui, &ring.snapshot(now).keys, now),
         Keys::Reset { labels } => {
             let count = reset(&mut ring, labels, now)?;
             if let Some(file) = &file {

@@ -38,6 +38,9 @@ pub struct Profile {
     pub fork: Vec<String>,
     /// Whether a session is found only in the folder in which it began.
     pub local_sessions: bool,
+    /// The providers whose base URL it takes from its environment, so that keys can be lent to it
+    /// request by request.
+    pub gateway: Vec<String>,
     /// Whether the prompt of a retry says what went wrong.
     pub feedback: bool,
     /// How it is told of a credential, if its environment does not tell it.

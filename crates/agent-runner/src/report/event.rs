@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use agent_runner_gateway::Line;
 use agent_runner_task_store::{Counts, TaskId, TaskStatus};
 use serde::{Serialize, Serializer};
 
@@ -122,6 +123,11 @@ pub enum Event {
     KeysExhausted {
         /// How long until the first is ready; `None` when only a person can mend it.
         ready_in_s: Option<f64>,
+    },
+    /// What the gateway lent in this run, by key and model.
+    KeysUsed {
+        /// The sums.
+        lines: Vec<Line>,
     },
     /// No agent is started beside those at work, since the machine has too little left.
     StartsHeld {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use agent_runner_gateway::Line;
 use agent_runner_task_store::TaskStatus;
 
 use super::Event;
 use crate::run::{DiffStat, Proof};
 use crate::ui::{BOLD, DIM, ERROR, GOOD, WARNING, headline, printable};
-use crate::units::{count, show_duration};
+use crate::units::{count, show_duration, show_tokens};
 
 /// The line, or `None` for an event that says nothing to a person.
 pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
@@ -63,6 +64,7 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
             ),
             None => format!("{ERROR}⏸{ERROR:#} no key is left: see `agent-runner keys list`"),
         }),
+        Event::KeysUsed { lines } => Some(used(lines)),
         Event::StartsHeld { message, at_work, .. } => Some(format!(
             "{WARNING}⏸{WARNING:#} no more agents are started: {message}; {at_work} at work"
         )),
@@ -146,6 +148,24 @@ fn whereabouts(proof: &Proof) -> String {
 
 fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
+}
+
+/// What the keys were used for, in one line.
+fn used(lines: &[Line]) -> String {
+    let requests = lines.iter().map(|line| line.requests).sum();
+    let sum = |part: fn(&Line) -> u64| show_tokens(lines.iter().map(part).sum());
+    let usd: f64 = lines.iter().filter_map(|line| line.cost_usd).sum();
+    let cost = if usd > 0.0 { format!(", ${usd:.2}") } else { String::new() };
+    let mut keys: Vec<_> = lines.iter().map(|line| &line.key).collect();
+    keys.dedup();
+    format!(
+        "{DIM}used {} of {}: {} tokens in, {} more from the cache, {} out{cost}{DIM:#}",
+        count(requests, "request"),
+        count(keys.len() as u64, "key"),
+        sum(|line| line.usage.input + line.usage.cache_write),
+        sum(|line| line.usage.cache_read),
+        sum(|line| line.usage.output),
+    )
 }
 
 fn seconds(seconds: f64) -> String {

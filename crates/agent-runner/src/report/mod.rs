@@ -94,3 +94,8 @@ impl Reporter {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// An event as one line for people.
+pub fn describe(event: &Event) -> Option<String> {
+    line::of(event, false)
+}

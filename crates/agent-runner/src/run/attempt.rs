@@ -21,6 +21,7 @@ use super::{
     desk::{self, Desks},
     history::History,
     judge,
+    lending::{Grant, Lending},
     limits::Limits,
     outcome::{Outcome, Payer},
     programs::Programs,
@@ -29,11 +30,12 @@ use super::{
     reading::{self, Reading},
     shutdown::{Shutdown, Stage},
     site::{Entry, Own, Setting, Shared, Site, Sites},
-    supply::{Lent, Supply},
+    supply::Supply,
 };
 use crate::{
     cli::Retries,
     error::chain_of,
+    exit_code,
     profile::{Past, Profile, Profiles, Recipe},
     project::{Project, file_name},
     report::{Event, Reporter},
@@ -122,6 +124,7 @@ pub(super) struct Attempts {
     pub(super) limits: Limits,
     pub(super) grace: Duration,
     pub(super) supply: Arc<Supply>,
+    pub(super) lending: Arc<Lending>,
     pub(super) shutdown: Shutdown,
     pub(super) reporter: Arc<Reporter>,
 }
@@ -243,18 +246,19 @@ impl Attempts {
             Ok(orders) => orders,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
         };
-        let Some(lent) = self.supply.lend() else {
-            return Ended::new(Outcome::Throttled, "no credential was ready".to_owned());
+        let grant = match self.lending.grant(&job.claim.task, &orders.profile).await {
+            Ok(grant) => grant,
+            Err(ended) => return ended,
         };
-        self.tell_start(job, context, lent.label());
-        let ended = self.run_agent(job, context, orders, &setting, files, &lent).await;
+        self.tell_start(job, context, grant.label());
+        let ended = self.run_agent(job, context, orders, &setting, files, &grant).await;
         let mut ended = site.keep(ended).await;
         if ended.outcome == Outcome::Succeeded {
             let checked = self.verify(job, context, &setting, files, ended).await;
             ended = site.forget_check(checked).await;
         }
-        ended.credential = lent.label().map(str::to_owned);
-        self.settle(lent, &mut ended);
+        ended.credential = grant.label();
+        self.settle(grant, &mut ended);
         ended
     }
 
@@ -340,13 +344,13 @@ impl Attempts {
         })
     }
 
-    fn tell_start(&self, job: &Job, context: &Context, credential: Option<&str>) {
+    fn tell_start(&self, job: &Job, context: &Context, credential: Option<String>) {
         self.reporter.tell(&Event::TaskStarted {
             task: job.claim.fence.task.clone(),
             title: job.claim.task.spec.title.clone(),
             attempt: job.claim.fence.attempt,
             worker: context.worker().number(),
-            credential: credential.map(str::to_owned),
+            credential,
         });
     }
 
@@ -357,10 +361,10 @@ impl Attempts {
         orders: Orders,
         setting: &Setting,
         files: &Files,
-        lent: &Lent,
+        grant: &Grant,
     ) -> Ended {
         let Orders { words, stdin, format, profile } = orders;
-        let environment = lent.environment();
+        let environment = grant.environment();
         let words = match profile.with_lent(words, &environment) {
             Ok(words) => words,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
@@ -372,6 +376,7 @@ impl Attempts {
             .envs_remove(&profile.unset)
             .envs(profile.env)
             .envs(environment)
+            .mask(grant.secret())
             .log(LogOptions { late: true, ..self.limits.log(&files.log) });
         if format != Format::Plain {
             let (reading, stop) = (reading.clone(), stop.clone());
@@ -539,9 +544,13 @@ impl Attempts {
         }
     }
 
-    /// Tells the supply how its credential fared.
-    fn settle(&self, lent: Lent, ended: &mut Ended) {
-        let settled = self.supply.settle(lent, ended.outcome, ended.retry_after);
+    /// Takes back what was lent, with what it came to.
+    fn settle(&self, grant: Grant, ended: &mut Ended) {
+        if grant.account(ended) {
+            let reason = "the budget of the run is spent";
+            self.shutdown.advance(Stage::Draining, exit_code::Exit::Left, reason);
+        }
+        let settled = self.lending.settle(grant, ended);
         if let Some(event) = settled.event {
             self.reporter.tell(&event);
         }

@@ -26,6 +26,7 @@ use super::{
     host,
     keeper::{self, Rescuer},
     key_keeper::KeyKeeper,
+    lending::Lending,
     limits::Limits,
     programs::Programs,
     queue::{Job, TaskQueue},
@@ -69,6 +70,7 @@ pub struct Engine {
     locks: LockDir,
     runs: LockDir,
     supply: Arc<Supply>,
+    lending: Arc<Lending>,
     reporter: Arc<Reporter>,
     shutdown: Shutdown,
     me: Worker,
@@ -97,6 +99,9 @@ impl Engine {
             }
             Err(error) => return Err(Error::new(Exit::Invalid, error)),
         };
+        let supply = Arc::new(supply);
+        let lending =
+            Lending::new(Arc::clone(&supply), Arc::clone(&store), settings.lending.clone());
         Ok(Self {
             project: project.clone(),
             settings,
@@ -104,7 +109,8 @@ impl Engine {
             store,
             locks,
             runs,
-            supply: Arc::new(supply),
+            supply,
+            lending: Arc::new(lending),
             reporter: Arc::new(reporter),
             shutdown: Shutdown::new(),
             me,
@@ -130,6 +136,7 @@ impl Engine {
         agent_runner_exec::adopt_orphans()
             .or_exit(Exit::Unexpected, || "could not become the parent of orphans".into())?;
         self.refuse_other_hosts().await?;
+        self.lending.prepare().await?;
         let mut rescuer = self.rescuer();
         rescuer.look().await?;
         self.sites.recover(&self.reporter).await?;
@@ -285,6 +292,7 @@ impl Engine {
             limits: Limits::new(&self.settings),
             grace: self.settings.grace.min(AGENT_GRACE),
             supply: Arc::clone(&self.supply),
+            lending: Arc::clone(&self.lending),
             shutdown: self.shutdown.clone(),
             reporter: Arc::clone(&self.reporter),
         }
@@ -349,6 +357,10 @@ impl Engine {
             self.settings.limit.filter(|&limit| attempts >= limit),
             Left::look(&*self.store, &self.settings.tags, counts).await?,
         );
+        let used = self.lending.usage();
+        if !used.is_empty() {
+            self.reporter.tell(&Event::KeysUsed { lines: used });
+        }
         self.reporter.tell(&Event::RunFinished {
             exit_code: ending.exit.code(),
             reason: ending.reason,

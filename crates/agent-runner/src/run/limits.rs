@@ -6,7 +6,7 @@ use agent_runner_exec::{CgroupError, Cgroups, Command, Exit, LogOptions};
 use agent_runner_task_store::Task;
 use serde_json::{Value, json};
 
-use super::{proof, settings::Settings};
+use super::{lending, proof, settings::Settings};
 use crate::{report::Reporter, ui::Ui};
 
 /// Where the figures of an agent's process are kept with its attempt.
@@ -85,5 +85,7 @@ pub(super) fn figures(exit: &Exit) -> Value {
 
 /// Whether the agent said anything that is kept: the rest we know without it.
 pub(super) fn has_words(details: &BTreeMap<String, Value>) -> bool {
-    details.keys().any(|name| ![PROCESS, CHECK, proof::DETAIL].contains(&name.as_str()))
+    details
+        .keys()
+        .any(|name| ![PROCESS, CHECK, lending::DETAIL, proof::DETAIL].contains(&name.as_str()))
 }

@@ -45,6 +45,8 @@ pub enum Outcome {
     MaxTurns,
     /// The agent used up the money or tokens that it was given.
     Budget,
+    /// The task, with all its attempts, has spent what it may.
+    BudgetSpent,
     /// The provider could not be reached, or the line was cut.
     Network,
     /// The agent ended without saying how its work ended, which is no success.
@@ -96,7 +98,7 @@ impl Outcome {
             | Self::Refused
             | Self::MaxTurns
             | Self::Budget => Payer::Task,
-            Self::Invalid => Payer::TaskForGood,
+            Self::Invalid | Self::BudgetSpent => Payer::TaskForGood,
             // What would befall the next task as well is not this one's failure.
             Self::Crashed
             | Self::WorkerFailed
@@ -126,6 +128,23 @@ impl Outcome {
                 | Self::Refused
                 | Self::MaxTurns
                 | Self::Budget
+        )
+    }
+
+    /// Whether it may be what became of a request that was refused.
+    pub const fn is_word_of_provider(self) -> bool {
+        matches!(
+            self,
+            Self::TaskFailed
+                | Self::Throttled
+                | Self::Overloaded
+                | Self::Quota
+                | Self::Auth
+                | Self::Billing
+                | Self::Refused
+                | Self::Budget
+                | Self::Network
+                | Self::NoTerminalEvent
         )
     }
 
@@ -174,6 +193,7 @@ impl Outcome {
             Self::ModelNotFound => "model_not_found",
             Self::MaxTurns => "max_turns",
             Self::Budget => "budget",
+            Self::BudgetSpent => "budget_spent",
             Self::Network => "network",
             Self::NoTerminalEvent => "no_terminal_event",
             Self::Crashed => "crashed",

@@ -6,10 +6,11 @@ use agent_runner_task_store::{Budget, CommandLine};
 
 use super::{
     admission::{AdmissionRules, Floor},
+    lending::LendingOptions,
     programs::find_program,
 };
 use crate::{
-    cli::{self, Empty, Orphans, Retries},
+    cli::{self, Empty, GatewayMode, Orphans, Retries},
     config::Config,
     error::{Error, Result},
     exit_code::Exit,
@@ -58,6 +59,7 @@ pub struct Settings {
     pub(super) max_failures: Option<FailureLimit>,
     pub(super) orphans: Orphans,
     pub(super) wait_for_keys: bool,
+    pub(super) lending: LendingOptions,
     pub(super) empty: Empty,
 }
 
@@ -95,6 +97,7 @@ impl Settings {
             },
             orphans: args.orphans.or(config.orphans).unwrap_or_default(),
             wait_for_keys: !args.no_wait_keys,
+            lending: lending(args, config)?,
             empty: args.empty,
         })
     }
@@ -126,6 +129,26 @@ pub(super) fn backlogs(args: &cli::Run, project: &Project, store_is_empty: bool)
     }
     let usual = || BACKLOGS.iter().map(|name| project.root.join(name)).find(|path| path.is_file());
     store_is_empty.then(usual).flatten().into_iter().collect()
+}
+
+/// How keys are lent. What is to be counted has to go through the gateway.
+fn lending(args: &cli::Run, config: &Config) -> Result<LendingOptions> {
+    let lending = LendingOptions {
+        mode: args.gateway.or(config.gateway).unwrap_or_default(),
+        budget: args.budget.or(config.budget),
+        task_budget: args.task_budget.or(config.task_budget),
+        prices: config.prices.clone(),
+    };
+    let budgets = [lending.budget, lending.task_budget];
+    if lending.mode == GatewayMode::Off && budgets.iter().any(Option::is_some) {
+        return Err(Error::usage("a budget needs the gateway, which is off")
+            .hint("leave out `--gateway off`, or the budget"));
+    }
+    if budgets.iter().flatten().any(|it| it.usd.is_some()) && lending.prices.0.is_empty() {
+        return Err(Error::invalid("a budget in dollars needs prices, and the configuration has none")
+            .hint("add `[prices.claude-opus]` with `input` and `output` in dollars a million tokens, or give the budget in tokens: `--budget 5M`"));
+    }
+    Ok(lending)
 }
 
 /// The run's command with what is known of its agent: the words of the command line, else of the

@@ -1,7 +1,7 @@
 //! The credentials of a run: which are lent to an attempt, and what its end says about them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -9,9 +9,10 @@ use std::{
 
 use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
-    Credential, End, ExposeSecret, Form, KeyRing, KeySnapshot, Lease, Rejection, Snapshot,
-    StateFile, Want, is_key_variable,
+    Credential, End, ExposeSecret, Form, KeyRing, KeySnapshot, Lent as Lease, Rejection,
+    SharedRing, Snapshot, StateFile, Want, is_key_variable,
 };
+use agent_runner_gateway::Refused;
 
 use super::outcome::Outcome;
 use crate::{error::Result, key_state, keys, project::Project, report::Event, ui::Ui};
@@ -19,9 +20,12 @@ use crate::{error::Result, key_state, keys, project::Project, report::Event, ui:
 /// All credentials, and the pauses that are no key's fault.
 #[derive(Debug)]
 pub struct Supply {
+    ring: SharedRing,
     state: Mutex<State>,
     /// One credential of each is lent to an attempt.
     providers: Vec<String>,
+    /// Those of which there are keys, and not accounts alone.
+    keyed: BTreeSet<String>,
     secrets: Vec<String>,
     /// The variables of this process that no agent may see.
     variables: Vec<String>,
@@ -31,12 +35,14 @@ pub struct Supply {
 
 #[derive(Debug)]
 struct State {
-    ring: KeyRing,
+    ring: SharedRing,
     paused_until: Option<Instant>,
     backoff: AdaptiveBackoff,
     /// No key is known, and the provider refused the agent's own login.
     refused: bool,
     announced: bool,
+    /// By provider, the model for which there was no key when an agent asked: its limits are its own.
+    scarce: BTreeMap<String, String>,
 }
 
 /// Whether an attempt can be supplied.
@@ -79,17 +85,24 @@ impl Supply {
         let secrets = secret.map(|credential| credential.key.expose().to_owned()).collect();
         let providers: BTreeSet<_> =
             credentials.iter().map(|credential| credential.provider.clone()).collect();
+        let keys = credentials.iter().filter(|it| it.form == Form::ApiKey);
+        let keyed = keys.map(|credential| credential.provider.clone()).collect();
+        let variables = variables(&credentials);
+        let ring = SharedRing::new(KeyRing::new(credentials));
         Ok(Self {
             providers: providers.iter().cloned().collect(),
-            variables: variables(&credentials),
+            keyed,
+            variables,
             secrets,
             file: None,
+            ring: ring.clone(),
             state: Mutex::new(State {
-                ring: KeyRing::new(credentials),
+                ring,
                 paused_until: None,
                 backoff: AdaptiveBackoff::new(ExponentialBackoff::new()),
                 refused: false,
                 announced: false,
+                scarce: BTreeMap::new(),
             }),
         })
     }
@@ -104,18 +117,28 @@ impl Supply {
     /// Learns from others, and lets them learn.
     pub(super) fn sync(&self, ui: &Ui) {
         if let Some(file) = &self.file {
-            key_state::sync(file, &mut self.lock().ring, SystemTime::now(), ui);
+            self.ring.with(|ring, now| key_state::sync(file, ring, now, ui));
         }
     }
 
     /// How the credentials stand.
     pub(super) fn snapshot(&self) -> Snapshot {
-        self.lock().ring.snapshot(SystemTime::now())
+        self.ring.snapshot()
     }
 
     /// How many credentials there are.
     pub(super) fn len(&self) -> usize {
-        self.lock().ring.len()
+        self.ring.with(|ring, _| ring.len())
+    }
+
+    /// The keys themselves, for whoever lends them request by request.
+    pub(super) fn ring(&self) -> &SharedRing {
+        &self.ring
+    }
+
+    /// Whose keys there are, that can be lent request by request.
+    pub(super) const fn keyed(&self) -> &BTreeSet<String> {
+        &self.keyed
     }
 
     /// The secrets, to be masked.
@@ -134,14 +157,19 @@ impl Supply {
         if state.refused {
             return Ready::Never;
         }
-        let now = SystemTime::now();
         let pause = state.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut longest = pause.unwrap_or_default();
         for provider in &self.providers {
-            match state.ring.next_ready(now, &Want::process().provider(provider)) {
-                Some(at) => longest = longest.max(at.duration_since(now).unwrap_or_default()),
-                None => return Ready::Never,
+            let want = state.want(provider);
+            let rest = self.ring.with(|ring, now| {
+                let at = ring.next_ready(now, &want)?;
+                Some(at.duration_since(now).unwrap_or_default())
+            });
+            let Some(rest) = rest else { return Ready::Never };
+            if rest.is_zero() {
+                state.scarce.remove(provider);
             }
+            longest = longest.max(rest);
         }
         if longest.is_zero() {
             state.announced = false;
@@ -162,13 +190,8 @@ impl Supply {
 
     /// Lends a credential of each provider; `None` when one has none ready.
     pub(super) fn lend(&self) -> Option<Lent> {
-        let mut state = self.lock();
-        let now = SystemTime::now();
-        let leases: Vec<_> = self
-            .providers
-            .iter()
-            .map(|provider| state.ring.lease(now, &Want::process().provider(provider)).ok())
-            .collect::<Option<_>>()?;
+        let lease = |provider| self.ring.try_lease(&Want::process().provider(provider)).ok();
+        let leases: Vec<_> = self.providers.iter().map(lease).collect::<Option<_>>()?;
         let labels: Vec<_> = leases.iter().map(|lease| lease.credential().label.clone()).collect();
         Some(Lent { label: (!labels.is_empty()).then(|| labels.join("+")), leases })
     }
@@ -176,26 +199,46 @@ impl Supply {
     /// Takes back what was lent, and learns from how the attempt ended.
     pub(super) fn settle(&self, lent: Lent, outcome: Outcome, wait: Option<Duration>) -> Settled {
         let mut state = self.lock();
-        let rejection = match outcome {
-            Outcome::Throttled => Rejection::RateLimited { retry_after: wait },
-            Outcome::Overloaded => Rejection::Overloaded { retry_after: wait },
-            Outcome::Quota => Rejection::quota(wait),
-            Outcome::Billing => Rejection::Billing,
-            Outcome::Auth => Rejection::Unauthorized,
-            Outcome::Succeeded => {
+        let Some(rejection) = rejection(outcome, wait) else {
+            if outcome == Outcome::Succeeded {
                 state.succeed(lent);
                 return Settled { retry_after: None, event: None };
             }
-            _ => {
-                state.end(lent, End::Lost);
-                return Settled { retry_after: wait, event: None };
-            }
+            lent.end(End::Lost);
+            return Settled { retry_after: wait, event: None };
         };
         if lent.leases.len() == 1 && rejection.is_about_key() {
             return state.reject(lent, rejection);
         }
-        state.end(lent, End::Lost);
+        lent.end(End::Lost);
         state.pause(rejection)
+    }
+
+    /// Learns from how an attempt ended whose keys were lent request by request: the ring has heard
+    /// of every refusal already. If it knows of a key that is ready all the same, then the agent
+    /// uses something else, and everybody waits.
+    pub(super) fn settle_lent_by_request(
+        &self,
+        outcome: Outcome,
+        wait: Option<Duration>,
+        refused: Option<Refused>,
+    ) -> Settled {
+        let rejection = rejection(outcome, wait);
+        if let Some(Refused { provider, model: Some(model), .. }) = refused {
+            self.lock().scarce.insert(provider, model);
+        }
+        let is_known = rejection.is_some() && self.ready() != Ready::Now;
+        let mut state = self.lock();
+        match rejection {
+            _ if is_known => Settled { retry_after: None, event: None },
+            Some(rejection) => state.pause(rejection),
+            None => {
+                if outcome == Outcome::Succeeded {
+                    state.backoff.record_success();
+                }
+                Settled { retry_after: wait, event: None }
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -204,25 +247,28 @@ impl Supply {
 }
 
 impl State {
-    fn succeed(&mut self, lent: Lent) {
-        self.backoff.record_success();
-        self.end(lent, End::Success(None));
+    /// What agents of this provider want.
+    fn want(&self, provider: &str) -> Want {
+        let want = Want::process().provider(provider);
+        match self.scarce.get(provider) {
+            Some(model) => want.model(model),
+            None => want,
+        }
     }
 
-    fn end(&mut self, lent: Lent, end: End<'_>) {
-        for lease in lent.leases {
-            self.ring.settle(lease, SystemTime::now(), end);
-        }
+    fn succeed(&mut self, lent: Lent) {
+        self.backoff.record_success();
+        lent.end(End::Success(None));
     }
 
     /// One key is at fault: it rests, and the task goes to the next one at once.
     fn reject(&mut self, lent: Lent, rejection: Rejection) -> Settled {
         let now = SystemTime::now();
         let label = lent.label.clone().unwrap_or_default();
-        let before = self.state_of(&label, now).map(|key| key.state);
-        self.end(lent, End::Rejected(rejection));
+        let before = self.state_of(&label).map(|key| key.state);
+        lent.end(End::Rejected(rejection));
         // Attempts that were under way with the same key say the same again.
-        let changed = self.state_of(&label, now).filter(|key| Some(key.state) != before);
+        let changed = self.state_of(&label).filter(|key| Some(key.state) != before);
         let event = changed.map(|key| Event::KeyRested {
             key: key.label,
             state: key.state.as_str().to_owned(),
@@ -234,8 +280,8 @@ impl State {
         Settled { retry_after: None, event }
     }
 
-    fn state_of(&self, label: &str, now: SystemTime) -> Option<KeySnapshot> {
-        self.ring.snapshot(now).keys.into_iter().find(|key| key.label == label)
+    fn state_of(&self, label: &str) -> Option<KeySnapshot> {
+        self.ring.snapshot().keys.into_iter().find(|key| key.label == label)
     }
 
     /// Nobody's key, or one that is not known: everybody waits. A login that is refused is the end.
@@ -253,6 +299,12 @@ impl State {
 }
 
 impl Lent {
+    fn end(self, end: End<'_>) {
+        for lease in self.leases {
+            lease.settle(end);
+        }
+    }
+
     /// Which were lent, for people.
     pub(super) fn label(&self) -> Option<&str> {
         self.label.as_deref()
@@ -266,6 +318,18 @@ impl Lent {
             .map(|(name, value)| (name, value.expose_secret().to_owned()))
             .collect()
     }
+}
+
+/// What an end says about the credential, if it does.
+fn rejection(outcome: Outcome, wait: Option<Duration>) -> Option<Rejection> {
+    Some(match outcome {
+        Outcome::Throttled => Rejection::RateLimited { retry_after: wait },
+        Outcome::Overloaded => Rejection::Overloaded { retry_after: wait },
+        Outcome::Quota => Rejection::quota(wait),
+        Outcome::Billing => Rejection::Billing,
+        Outcome::Auth => Rejection::Unauthorized,
+        _ => return None,
+    })
 }
 
 /// The variables of this process that hold credentials of these providers.

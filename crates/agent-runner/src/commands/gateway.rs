@@ -1,0 +1,152 @@
+//! `gateway`: lends the keys to whoever has its token, until it is stopped.
+
+use std::{collections::BTreeMap, env};
+
+use agent_runner_credentials::{KeyRing, SharedRing};
+use agent_runner_gateway::{Access, Caller, Gateway, Options, StartError};
+use serde::Serialize;
+
+use super::unwritten;
+use crate::{
+    cli, descriptors,
+    error::{Error, Result},
+    exit_code::Exit,
+    keys,
+    project::Project,
+    report::{Event, describe},
+    run::variables_of,
+    ui::{BOLD, DIM, Ui},
+    units::count,
+};
+
+/// What a script has to know.
+#[derive(Serialize)]
+struct Started<'a> {
+    address: String,
+    token: &'a str,
+    metrics_token: &'a str,
+    base_urls: BTreeMap<String, String>,
+}
+
+/// Runs a gateway until Ctrl-C or SIGTERM.
+pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<Exit> {
+    let loaded = keys::load(project)?;
+    for notice in &loaded.notices {
+        ui.warn(notice);
+    }
+    if loaded.credentials.is_empty() {
+        return Err(Error::message(Exit::NoKeys, "there are no API keys to lend")
+            .hint("`agent-runner help environment` says how to give some"));
+    }
+    descriptors::raise();
+    let keys = loaded.credentials.len();
+    let ring = SharedRing::new(KeyRing::new(loaded.credentials));
+    let metrics = token_of("AGENT_RUNNER_METRICS_TOKEN")?
+        .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let options = options(project, args, metrics.clone())?;
+    let gateway = Gateway::start(ring, options).await.map_err(not_started)?;
+    let caller = Caller::named("gateway");
+    let access = match token_of("AGENT_RUNNER_GATEWAY_TOKEN")? {
+        Some(token) => gateway.lend_as(caller, &token),
+        None => gateway.lend(caller),
+    };
+    tell(ui, &gateway, &access, &metrics, keys)?;
+    stopped().await?;
+    let lines = gateway.usage();
+    if !lines.is_empty() {
+        ui.say(describe(&Event::KeysUsed { lines }).unwrap_or_default());
+    }
+    Ok(Exit::Success)
+}
+
+fn options(project: &Project, args: &cli::Gateway, metrics_token: String) -> Result<Options> {
+    let config = &project.config;
+    let mut options = Options::default();
+    options.listen = args.listen;
+    options.hold = args.hold.unwrap_or(options.hold);
+    options.budget = args.budget.or(config.budget).unwrap_or_default();
+    options.prices = config.prices.clone();
+    options.metrics_token = Some(metrics_token);
+    if options.budget.usd.is_some() && options.prices.0.is_empty() {
+        return Err(Error::invalid(
+            "a budget in dollars needs prices, and the configuration has none",
+        )
+        .hint("add `[prices.claude-opus]` with `input` and `output` in dollars a million tokens"));
+    }
+    Ok(options)
+}
+
+/// A token that somebody gave. One that is short could be guessed.
+fn token_of(variable: &str) -> Result<Option<String>> {
+    const SHORTEST: usize = 16;
+    let token = env::var(variable).ok().filter(|token| !token.is_empty());
+    match token {
+        Some(token) if token.len() < SHORTEST || !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(Error::usage(format!(
+                "{variable} is no token: it needs {SHORTEST} or more characters, without spaces"
+            )))
+        }
+        token => Ok(token),
+    }
+}
+
+fn not_started(error: StartError) -> Error {
+    match &error {
+        StartError::NotLoopback(_) => Error::usage(error),
+        StartError::Listen { .. } => Error::new(Exit::Held, error)
+            .hint("is one running already? `--listen 127.0.0.1:0` takes a free port"),
+        _ => Error::new(Exit::Unexpected, error),
+    }
+}
+
+fn tell(ui: &Ui, gateway: &Gateway, access: &Access, metrics: &str, keys: usize) -> Result<()> {
+    let base_urls: BTreeMap<_, _> =
+        gateway.providers().map(|name| (name.to_owned(), gateway.base_url(name))).collect();
+    let address = format!("http://{}", gateway.address());
+    if ui.json {
+        let started = Started { address, token: access.token(), metrics_token: metrics, base_urls };
+        let json =
+            serde_json::to_string(&started).map_err(|error| Error::new(Exit::Unexpected, error))?;
+        return ui.data(json).map_err(unwritten);
+    }
+    let keys = count(keys as u64, "key");
+    ui.say(format_args!(
+        "{BOLD}lending {keys} on {address}{BOLD:#}; Ctrl-C stops it. In another shell:\n"
+    ));
+    for (provider, url) in &base_urls {
+        for (name, value) in variables_of(provider, url, access.token()) {
+            ui.data(format_args!("export {name}={value}")).map_err(unwritten)?;
+        }
+    }
+    ui.say(format_args!("\n{DIM}claude, gemini and SDKs look at these by themselves; codex needs"));
+    if let Some(url) = base_urls.get("openai") {
+        ui.say(format_args!(
+            "  codex -c model_provider=gateway -c 'model_providers.gateway={{name=\"gateway\",base_url=\"{url}\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}'"
+        ));
+    }
+    ui.say(format_args!(
+        "numbers: curl -H 'authorization: Bearer {metrics}' {address}/metrics{DIM:#}"
+    ));
+    Ok(())
+}
+
+/// Waits for the word to stop.
+#[cfg(unix)]
+async fn stopped() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let unexpected = |error| Error::new(Exit::Unexpected, anyhow::Error::new(error));
+    let mut terminate = signal(SignalKind::terminate()).map_err(unexpected)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(unexpected),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Waits for the word to stop.
+#[cfg(not(unix))]
+async fn stopped() -> Result<()> {
+    tokio::signal::ctrl_c()
+        .await
+        .map_err(|error| Error::new(Exit::Unexpected, anyhow::Error::new(error)))
+}

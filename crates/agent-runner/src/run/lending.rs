@@ -1,0 +1,255 @@
+//! How an attempt gets at its provider: with a token for the gateway, or with keys of its own.
+
+use std::{env, sync::Arc};
+
+use agent_runner_gateway::{
+    Access, Budget, Caller, Gateway, Line, Options, Prices, Spent, Stopped,
+};
+use agent_runner_task_store::{Attempt, Task, TaskStore};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::{
+    attempt::Ended,
+    outcome::Outcome,
+    supply::{Lent, Settled, Supply},
+};
+use crate::{
+    cli::GatewayMode,
+    descriptors,
+    error::{Error, Result},
+    exit_code::Exit,
+    profile::Profile,
+};
+
+/// Where an attempt's details keep what went through the gateway.
+pub(super) const DETAIL: &str = "gateway";
+
+/// When keys are lent request by request, and what may be spent.
+#[derive(Debug, Default, Clone)]
+pub struct LendingOptions {
+    pub(super) mode: GatewayMode,
+    pub(super) budget: Option<Budget>,
+    pub(super) task_budget: Option<Budget>,
+    pub(super) prices: Prices,
+}
+
+/// Lends to the attempts of one run.
+pub(super) struct Lending {
+    supply: Arc<Supply>,
+    store: Arc<dyn TaskStore>,
+    options: LendingOptions,
+    /// Started by the first attempt that needs it.
+    gateway: OnceCell<Gateway>,
+}
+
+/// What was lent to an attempt.
+pub(super) enum Grant {
+    /// Keys of its own.
+    Keys(Lent),
+    /// A token, and the variables that make an agent use it.
+    Token { access: Box<Access>, variables: Vec<(String, String)> },
+}
+
+impl Lending {
+    pub(super) fn new(
+        supply: Arc<Supply>,
+        store: Arc<dyn TaskStore>,
+        options: LendingOptions,
+    ) -> Self {
+        Self { supply, store, options, gateway: OnceCell::new() }
+    }
+
+    /// Checks what can be checked before anything is run, and starts the gateway if all agents are
+    /// to use it.
+    pub(super) async fn prepare(&self) -> Result<()> {
+        let has_budget = self.options.budget.or(self.options.task_budget).is_some();
+        if has_budget && self.supply.keyed().is_empty() {
+            return Err(Error::invalid("a budget is set, and there are no API keys to count on")
+                .hint("`agent-runner help environment` says how to give some"));
+        }
+        if self.options.mode == GatewayMode::On {
+            if self.supply.keyed().is_empty() {
+                return Err(Error::invalid("the gateway is on, and there are no API keys to lend")
+                    .hint("`agent-runner help environment` says how to give some"));
+            }
+            self.gateway().await?;
+        }
+        Ok(())
+    }
+
+    /// Lends to an attempt.
+    pub(super) async fn grant(&self, task: &Task, profile: &Profile) -> Result<Grant, Ended> {
+        if !self.uses_gateway(profile) {
+            if self.options.budget.or(self.options.task_budget).is_some() {
+                let why = "a budget is set, and this agent is not known to take a base URL: say `--gateway on` if it does";
+                return Err(Ended::new(Outcome::Invalid, why.to_owned()));
+            }
+            let lent = self.supply.lend().map(Grant::Keys);
+            return lent.ok_or_else(|| {
+                Ended::new(Outcome::Throttled, "no credential was ready".to_owned())
+            });
+        }
+        let gateway = self
+            .gateway()
+            .await
+            .map_err(|error| Ended::new(Outcome::WorkerFailed, crate::error::chain_of(&error)))?;
+        let caller = self.caller(task).await?;
+        Ok(grant(gateway, caller))
+    }
+
+    /// What all attempts used.
+    pub(super) fn usage(&self) -> Vec<Line> {
+        self.gateway.get().map(Gateway::usage).unwrap_or_default()
+    }
+
+    /// Tells the supply how a credential fared.
+    pub(super) fn settle(&self, grant: Grant, ended: &Ended) -> Settled {
+        match grant {
+            Grant::Keys(lent) => self.supply.settle(lent, ended.outcome, ended.retry_after),
+            Grant::Token { access, .. } => self.supply.settle_lent_by_request(
+                ended.outcome,
+                ended.retry_after,
+                access.refused(),
+            ),
+        }
+    }
+
+    fn uses_gateway(&self, profile: &Profile) -> bool {
+        let keys = self.supply.keyed();
+        match self.options.mode {
+            GatewayMode::Off => false,
+            GatewayMode::On => !keys.is_empty(),
+            GatewayMode::Auto => profile.gateway.iter().any(|provider| keys.contains(provider)),
+        }
+    }
+
+    async fn gateway(&self) -> Result<&Gateway> {
+        self.gateway
+            .get_or_try_init(|| async {
+                descriptors::raise();
+                let mut options = Options::default();
+                options.budget = self.options.budget.unwrap_or_default();
+                options.prices = self.options.prices.clone();
+                Gateway::start(self.supply.ring().clone(), options)
+                    .await
+                    .map_err(|error| Error::new(Exit::Unexpected, error))
+            })
+            .await
+    }
+
+    /// Who asks. What earlier attempts spent counts, also those of earlier runs.
+    async fn caller(&self, task: &Task) -> Result<Caller, Ended> {
+        let caller = Caller::attempt(task.id.as_str(), task.attempt);
+        let Some(budget) = self.options.task_budget else { return Ok(caller) };
+        let attempts = self.store.attempts(&task.id).await.map_err(|error| {
+            Ended::new(Outcome::WorkerFailed, format!("could not read what was spent: {error}"))
+        })?;
+        let spent = spent(&attempts);
+        if budget.is_spent(&spent) {
+            return Err(Ended::new(
+                Outcome::BudgetSpent,
+                format!("its budget is spent ({budget})"),
+            ));
+        }
+        Ok(caller.budget(budget, spent))
+    }
+}
+
+impl Grant {
+    /// Which credential, for people.
+    pub(super) fn label(&self) -> Option<String> {
+        match self {
+            Self::Keys(lent) => lent.label().map(str::to_owned),
+            Self::Token { access, .. } => {
+                let mut keys: Vec<_> = access.usage().into_iter().map(|line| line.key).collect();
+                keys.dedup();
+                Some(if keys.is_empty() { DETAIL.to_owned() } else { keys.join("+") })
+            }
+        }
+    }
+
+    /// What the agent finds in its environment.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Keys(lent) => lent.environment(),
+            Self::Token { variables, .. } => variables.clone(),
+        }
+    }
+
+    /// What must not be written down.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Keys(_) => None,
+            Self::Token { access, .. } => Some(access.token()),
+        }
+    }
+
+    /// Adds what was used to an attempt's end, and what a spent budget means for it. Says whether
+    /// the run has spent all that it may.
+    pub(super) fn account(&self, ended: &mut Ended) -> bool {
+        let Self::Token { access, .. } = self else { return false };
+        let lines = access.usage();
+        if !lines.is_empty() {
+            ended.details.insert(DETAIL.to_owned(), detail(&lines));
+        }
+        let stopped = access.stopped();
+        if let Some(stopped) = stopped.filter(|_| ended.outcome.is_word_of_provider()) {
+            let (outcome, why) = match stopped {
+                Stopped::Caller => (Outcome::BudgetSpent, "its budget is spent"),
+                _ => (Outcome::Stopped, "the budget of the run is spent"),
+            };
+            (ended.outcome, ended.message, ended.retry_after) = (outcome, Some(why.into()), None);
+        }
+        stopped == Some(Stopped::Gateway)
+    }
+}
+
+/// A token, with the variables that SDKs of all providers know.
+fn grant(gateway: &Gateway, caller: Caller) -> Grant {
+    let access = gateway.lend(caller);
+    let mut variables = vec![without_proxy("NO_PROXY"), without_proxy("no_proxy")];
+    for provider in gateway.providers() {
+        variables.extend(variables_of(provider, &gateway.base_url(provider), access.token()));
+    }
+    Grant::Token { access: Box::new(access), variables }
+}
+
+/// What makes a provider's SDK ask the gateway.
+pub fn variables_of(provider: &str, url: &str, token: &str) -> Vec<(String, String)> {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let prefix: String = provider.chars().map(letter).collect();
+    let mut variables = vec![
+        (format!("{prefix}_BASE_URL"), url.to_owned()),
+        (format!("{prefix}_API_KEY"), token.to_owned()),
+    ];
+    if provider == "gemini" {
+        variables.push(("GOOGLE_GEMINI_BASE_URL".to_owned(), url.to_owned()));
+    }
+    variables
+}
+
+/// A proxy is for the world outside, and not for this machine.
+fn without_proxy(name: &str) -> (String, String) {
+    let known = env::var(name).ok().filter(|known| !known.is_empty());
+    let known = known.map(|known| format!("{known},")).unwrap_or_default();
+    (name.to_owned(), format!("{known}127.0.0.1,localhost"))
+}
+
+/// What is kept with an attempt.
+fn detail(lines: &[Line]) -> Value {
+    let tokens: u64 = lines.iter().map(|it| it.usage.total() - it.usage.cache_read).sum();
+    let usd: f64 = lines.iter().filter_map(|line| line.cost_usd).sum();
+    json!({ "tokens": tokens, "usd": usd, "lines": lines })
+}
+
+/// What earlier attempts spent.
+fn spent(attempts: &[Attempt]) -> Spent {
+    let reports = attempts.iter().filter_map(|attempt| attempt.report.as_ref());
+    let details = reports.filter_map(|report| report.details.get(DETAIL));
+    details.fold(Spent::default(), |sum, detail| {
+        let tokens = detail["tokens"].as_u64().unwrap_or(0);
+        let usd = detail["usd"].as_f64().unwrap_or(0.0);
+        Spent::new(sum.tokens.saturating_add(tokens), sum.usd + usd)
+    })
+}
