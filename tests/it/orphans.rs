@@ -105,6 +105,37 @@ fn a_run_that_waits_keeps_no_other_from_ending_the_orphan() {
     assert!(!sandbox.has("1.1.ended"), "it was ended");
 }
 
+/// Some programs close all that they inherit, and the task's lock with it.
+#[test]
+fn a_run_waits_for_an_orphan_that_keeps_no_lock() {
+    let sandbox = sandbox();
+    let command = "exec bash -c 'for fd in /proc/$$/fd/*; do fd=${fd##*/}; \
+        [ $fd -le 2 ] || eval \"exec $fd>&-\"; done; echo >> begun; \
+        while [ ! -e open ]; do sleep 0.02; done; echo >> ended'";
+    sandbox.write("tasks.json", serde_json::json!([{ "id": "1", "command": command }]).to_string());
+    let mut first = sandbox.call(["run", "tasks.json"]).start();
+    sandbox.wait_for("begun");
+    first.signal(Signal::KILL);
+    first.wait();
+    assert_eq!(the_lock(&sandbox)["state"], "died", "it keeps the lock, against what is tested");
+
+    for _ in 0..2 {
+        let mut run = sandbox.call(["run", "--orphans", "wait", "--json"]).start();
+        run.event_named("task_orphaned");
+        run.signal(Signal::KILL);
+        run.wait();
+    }
+    let run = sandbox.call(["run", "--orphans", "wait", "--json"]).start();
+    run.event_named("task_orphaned");
+    assert_eq!(sandbox.read("begun").lines().count(), 1, "its agent still works");
+    sandbox.write("open", "");
+    let rescued = run.event_named("task_rescued");
+    assert_eq!(rescued["ended_processes"], 0, "it was ended: {rescued}");
+    run.wait().exits(0);
+    assert_eq!(sandbox.read("ended").lines().count(), 2, "both attempts came to their end");
+    assert_eq!(sandbox.outcomes("1"), ["lost", "succeeded"]);
+}
+
 #[test]
 fn an_orphan_can_be_broken_by_hand() {
     let sandbox = orphaned();

@@ -25,7 +25,7 @@ pub use self::{
     exit::{End, Exit, LogError, Usage},
     identity::{ParseIdentityError, ProcessIdentity},
     mark::MARK_VARIABLE,
-    orphan::{Ended, adopt_orphans, end_orphan},
+    orphan::{Ended, adopt_orphans, end_orphan, orphan_lives},
     output::Stream,
     parent::PARENT_AGENT_VARIABLES,
     program::find_program,

@@ -56,6 +56,14 @@ pub async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> Ended {
     sys::end_orphan(identity, grace).await
 }
 
+/// Whether something of an attempt whose runner is dead goes on, by the proof of [`end_orphan`].
+///
+/// False where nothing can be proven (on other systems than Linux). It looks at all processes, which
+/// takes milliseconds.
+pub fn orphan_lives(identity: &ProcessIdentity) -> bool {
+    sys::orphan_lives(identity)
+}
+
 /// What [`end_orphan`] found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    LockInfo, LostError, NoteError, ReleaseError,
+    LockInfo, LockState, LockStatus, LostError, NoteError, ReleaseError,
     dir::Shared,
     lease::Renewal,
     loss::Loss,
@@ -106,8 +106,30 @@ impl TaskLock {
     }
 
     /// The path of the lock's file.
-    pub(crate) fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.shared.path_of(&self.held.name)
+    }
+
+    /// Gives the lock back to a holder that died: the record says again what it said before, note and
+    /// all, so that whoever acquires the lock next is told of the same
+    /// [`previous`](TaskLock::previous) one. Only the token stays the higher one.
+    ///
+    /// For who finds that it is too early to take the dead holder's place. Without a holder that died
+    /// it is a release. Returns what others see of the lock from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`TaskLock::release`].
+    pub fn give_back(self) -> Result<LockStatus, ReleaseError> {
+        let (mut state, mut info) = (LockState::Free, self.info());
+        if let Some(previous) = self.previous() {
+            (state, info) = (LockState::Died, LockInfo { token: self.token(), ..previous.clone() });
+            let mut grip = self.held.grip();
+            grip.block = Block::held(&info);
+            grip.left = State::Held;
+        }
+        let status = LockStatus::new(self.key(), state, Some(info));
+        self.release().map(|()| status)
     }
 
     /// Releases the lock and says whether that worked.
@@ -161,6 +183,8 @@ pub(crate) struct Grip {
     info: Arc<LockInfo>,
     /// Empty once released.
     block: Block,
+    /// What the record says of the lock when it is released.
+    left: State,
     /// `None` in a strict directory.
     pub(crate) lease: Option<Renewal>,
 }
@@ -187,7 +211,7 @@ impl Held {
             loss: Loss::default(),
             watched: AtomicBool::new(false),
             handed_on: AtomicBool::new(false),
-            grip: Mutex::new(Grip { locked: Some(locked), info, block, lease }),
+            grip: Mutex::new(Grip { locked: Some(locked), info, block, left: State::Free, lease }),
         }
     }
 
@@ -279,7 +303,8 @@ impl Shared {
         if held.watched.load(Ordering::Relaxed) {
             watch::forget(held);
         }
-        grip.block.set_state(State::Free);
+        let left = grip.left;
+        grip.block.set_state(left);
         let written = sys::write_block(locked.file(), grip.block.as_bytes());
         // Before the kernel lets others in: a later holder's entry must find the place empty.
         self.registry.leave(&held.name, held);
@@ -287,6 +312,7 @@ impl Shared {
             // With an open file that a child has, it would have our next lock as well.
             if let Some(file) = file
                 && !held.handed_on.load(Ordering::Relaxed)
+                && left == State::Free
             {
                 let (info, block) = (Arc::clone(&grip.info), mem::take(&mut grip.block));
                 self.spares.put(&held.name, file, Draft { id: held.id, info, block });

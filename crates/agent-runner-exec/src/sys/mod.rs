@@ -23,7 +23,7 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::portable::{
     Feed, Group, Leader, Pipes, Place, Registration, Spawned, Sweep, adopt_orphans, end_orphan,
-    identity, is_executable, spawn, tree_memory, unstarted,
+    identity, is_executable, orphan_lives, spawn, tree_memory, unstarted,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use self::{
@@ -31,7 +31,7 @@ pub(crate) use self::{
     cgroup::{Group, Place},
     linux::{Feed, Leader, Pipes, Spawned, identity, is_executable, spawn, unstarted},
     memory::tree_memory,
-    orphan::end_orphan,
+    orphan::{end_orphan, orphan_lives},
     sweep::Sweep,
 };
 

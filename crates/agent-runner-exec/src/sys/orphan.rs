@@ -58,6 +58,12 @@ pub(crate) async fn end_orphan(identity: &ProcessIdentity, grace: Duration) -> E
     }
 }
 
+/// See [`crate::orphan_lives`].
+pub(crate) fn orphan_lives(identity: &ProcessIdentity) -> bool {
+    let living = || living(identity, &cgroup::find(identity.mark()));
+    identity.boot_id() == procfs::boot_id() && !living().is_empty()
+}
+
 /// The processes of the attempt: all that carry its mark or are in its control group and, as long as its leader lives, all of
 /// its group. A group whose leader is gone proves nothing: its number may be another's by now.
 fn living(identity: &ProcessIdentity, groups: &[Group]) -> HashSet<Pid> {

@@ -307,6 +307,10 @@ pub(crate) async fn end_orphan(_identity: &ProcessIdentity, _grace: Duration) ->
     Ended::NotOurs
 }
 
+pub(crate) fn orphan_lives(_identity: &ProcessIdentity) -> bool {
+    false
+}
+
 pub(crate) fn identity(leader: &Leader, mark: Mark) -> ProcessIdentity {
     ProcessIdentity::new(leader.id, 0, &"0".repeat(32), mark)
 }

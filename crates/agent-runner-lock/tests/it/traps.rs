@@ -50,6 +50,31 @@ fn a_dead_holders_note_can_be_read() {
     assert_eq!(take(&dir, "42").previous().unwrap().note.as_deref(), Some("pgid 4711"));
 }
 
+#[test]
+fn a_lock_can_be_given_back_to_the_dead() {
+    let (_folder, dir) = lock_dir();
+    let mut agent = Agent::start(Kind::Strict, dir.path());
+    agent.take("42");
+    agent.kill().unwrap();
+    let before = dir.status("42").unwrap();
+    for _ in 0..3 {
+        let lock = take(&dir, "42");
+        let token = lock.token();
+        lock.set_note("ours").unwrap();
+        let status = lock.give_back().unwrap();
+        assert_eq!(status, dir.status("42").unwrap());
+        assert_eq!((status.state, &status.info.as_ref().unwrap().note), (LockState::Died, &None));
+        let info = status.info.unwrap();
+        assert_eq!((info.pid, info.token), (before.info.as_ref().unwrap().pid, token));
+    }
+    let lock = take(&dir, "42");
+    assert_eq!(lock.previous().unwrap().pid, before.info.unwrap().pid);
+    lock.release().unwrap();
+    let lock = take(&dir, "42");
+    assert_eq!(lock.previous(), None);
+    assert_eq!(lock.give_back().unwrap().state, LockState::Free);
+}
+
 /// The kernel decides; that a process of that number lives, ours even, means nothing.
 #[test]
 fn a_reused_process_number_does_not_keep_a_lock() {

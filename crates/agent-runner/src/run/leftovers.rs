@@ -1,11 +1,12 @@
 //! What a dead runner left behind at a task: an agent that still works on it.
 //!
 //! Each agent inherits the lock of its task. So a lock whose holder is dead but that the kernel
-//! still refuses means: the agent lives. One that left its lock behind is found by the note.
+//! still refuses means: the agent lives. One that let go of its lock (some programs close all that they
+//! inherit) is found by the note.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use agent_runner_exec::{Ended, ProcessIdentity, end_orphan};
+use agent_runner_exec::{Ended, ProcessIdentity, end_orphan, orphan_lives};
 use agent_runner_lock::{
     Acquire, AcquireError, LockDir, LockInfo, LockState, LockStatus, Takeover, TakeoverError,
     TaskLock,
@@ -32,7 +33,7 @@ pub(super) async fn take(
     orphans: Orphans,
 ) -> Result<Result<Taken, Box<LockStatus>>, AcquireError> {
     let status = match locks.try_acquire(task)? {
-        Acquire::Acquired(lock) => return Ok(Ok(end_noted(lock).await)),
+        Acquire::Acquired(lock) => return settle(lock, orphans).await,
         Acquire::Held(status) => status,
     };
     if status.state != LockState::Orphaned || orphans == Orphans::Wait {
@@ -41,9 +42,28 @@ pub(super) async fn take(
     take_from_orphan(locks, status).await
 }
 
+/// Deals with what the last holder of a lock left at work although nobody keeps the lock: it is ended
+/// or, if we are to wait for it, the lock is left as it was.
+pub(super) async fn settle(
+    lock: TaskLock,
+    orphans: Orphans,
+) -> Result<Result<Taken, Box<LockStatus>>, AcquireError> {
+    let lives = || agent_of(lock.previous()).is_some_and(|agent| orphan_lives(&agent));
+    if orphans != Orphans::Wait || !lives() {
+        return Ok(Ok(end_noted(lock).await));
+    }
+    let path = lock.path();
+    let mut status = lock
+        .give_back()
+        .map_err(|error| AcquireError::Io { path, source: io::Error::other(error) })?;
+    // By its holder's agent, whatever the kernel knows of that.
+    status.state = LockState::Orphaned;
+    Ok(Err(Box::new(status)))
+}
+
 /// Ends the agent that the lock's last holder noted and that is still there, with all that it
 /// started.
-pub(super) async fn end_noted(lock: TaskLock) -> Taken {
+async fn end_noted(lock: TaskLock) -> Taken {
     let note = lock.previous().and_then(|info| info.note.clone());
     // If this process is killed as well, the next one must find the note again. A lock that cannot
     // be written does not keep the agent from being ended.
@@ -70,10 +90,14 @@ async fn take_from_orphan(
 }
 
 async fn end_agent(holder: Option<&LockInfo>) -> u32 {
-    let agent = holder.and_then(|info| info.note.as_deref()?.parse::<ProcessIdentity>().ok());
-    let Some(agent) = agent else { return 0 };
+    let Some(agent) = agent_of(holder) else { return 0 };
     match end_orphan(&agent, GRACE).await {
         Ended::Killed(processes) => processes,
         _ => 0,
     }
+}
+
+/// The agent that a holder noted.
+fn agent_of(holder: Option<&LockInfo>) -> Option<ProcessIdentity> {
+    holder?.note.as_deref()?.parse().ok()
 }

@@ -39,18 +39,17 @@ impl Locks {
             Err(error) => return Ok(Err(Refused::invalid(crate::error::chain_of(&error)))),
         };
         let deadline = Instant::now() + HANDOVER;
-        let task = match dir.acquire_until(task.id.as_str(), deadline).await {
+        let taken = match dir.acquire_until(task.id.as_str(), deadline).await {
             // Its last holder may have been killed after the store had heard from it.
-            Ok(lock) => leftovers::end_noted(lock).await.lock,
+            Ok(lock) => leftovers::settle(lock, orphans).await?,
             Err(AcquireError::TimedOut { .. }) => {
-                match leftovers::take(dir, task.id.as_str(), orphans).await? {
-                    Ok(taken) => taken.lock,
-                    Err(held) => {
-                        return Ok(Err(Refused::held(held.to_string(), held.info.as_ref())));
-                    }
-                }
+                leftovers::take(dir, task.id.as_str(), orphans).await?
             }
             Err(error) => return Err(error),
+        };
+        let task = match taken {
+            Ok(taken) => taken.lock,
+            Err(held) => return Ok(Err(Refused::held(held.to_string(), held.info.as_ref()))),
         };
         if resources.is_empty() {
             return Ok(Ok(Self { task, resources: None }));
