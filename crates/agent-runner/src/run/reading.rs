@@ -140,3 +140,38 @@ pub(super) fn details(summary: &Summary, rule: Option<&str>) -> BTreeMap<String,
     ];
     known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::proof::{DETAIL, Work};
+
+    fn report(outcome: Ended, folder: &str, session: Option<&str>) -> Report {
+        let work = Work { folder: folder.to_owned(), ..Work::default() };
+        let proof = Proof { work: Some(work), ..Proof::default() };
+        let mut details = BTreeMap::from([(DETAIL.to_owned(), proof.to_value())]);
+        details.extend(session.map(|session| ("session".to_owned(), json!(session))));
+        let failed = Verdict::Failed { retry_after: Duration::ZERO };
+        Report { details, ..Report::new(failed, outcome.as_str()).with_message("red") }
+    }
+
+    #[test]
+    fn a_session_is_resumed_where_it_is_found() {
+        let reports = [
+            report(Ended::Stopped, "/w2", None),
+            report(Ended::VerifyFailed, "/w1", Some("last")),
+            report(Ended::VerifyFailed, "/w2", Some("first")),
+        ];
+        let session = |folder| past(reports.iter(), folder).session;
+        assert_eq!(session(None).as_deref(), Some("last"), "it does not matter where");
+        assert_eq!(session(Some("/w1")).as_deref(), Some("last"));
+        assert_eq!(session(Some("/w2")), None, "an older one knows too little");
+        assert_eq!(past(reports.iter(), Some("/w2")).error.as_deref(), Some("red"));
+    }
+
+    #[test]
+    fn a_full_session_is_not_resumed() {
+        let full = [report(Ended::ContextOverflow, "/w1", Some("full"))];
+        assert_eq!(past(full.iter(), None).session, None);
+    }
+}
