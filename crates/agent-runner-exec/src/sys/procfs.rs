@@ -129,7 +129,9 @@ pub(crate) fn each_early(leader: Pid, mut act: impl FnMut(Pid) -> bool) {
     let mut open = vec![leader];
     while let Some(pid) = open.pop() {
         if seen.insert(pid) && act(pid) {
-            open.extend(children_of(pid));
+            // Who has just started has one thread.
+            let children = fs::read(format!("/proc/{pid}/task/{pid}/children"));
+            open.extend(read_pids(&children.unwrap_or_default()));
         }
     }
 }

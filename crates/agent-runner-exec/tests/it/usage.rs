@@ -1,6 +1,6 @@
 //! What a tree takes, and a limit for its memory.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use agent_runner_exec::{Cgroups, Command, End, StopLevel, adopt_orphans};
 
@@ -59,8 +59,10 @@ async fn the_time_of_the_whole_tree_is_counted() -> TestResult {
         let yard = Yard::new();
         // One that its parent waits for, and one that nobody knows when it dies.
         let orphan = format!("(setsid sh -c '{BURN}; echo > up' &); read -r x < up");
-        let script = format!("mkfifo up; {BURN} & {orphan}; wait");
-        let exit = wait(yard.sh(&script).cgroups(cgroups).spawn()?).await;
+        let script = format!("read -r x < ready; mkfifo up; {BURN} & {orphan}; wait");
+        let child = yard.sh(&script).cgroups(cgroups).spawn()?;
+        fs::write(yard.path("ready"), "go\n")?; // it is marked now
+        let exit = wait(child).await;
         let [user, system] = [exit.usage.user, exit.usage.system].map(Option::unwrap);
         let total = user + system;
         assert!(total > Duration::from_millis(1500), "{exit:?}");
