@@ -146,6 +146,25 @@ fn an_agent_that_needs_too_much_memory_is_ended() {
     assert!(told <= 1, "it is told once, where the kernel does not limit: {output}");
 }
 
+/// Where groups can be made: whether they can is the machine's to say, and `doctor` says it too.
+#[test]
+fn an_attempt_has_a_control_group_if_it_is_asked_for() {
+    let sandbox = sandbox();
+    sandbox.write("tasks.txt", "one\n");
+    let agent = ["--", "sh", "-c", "sleep 0.2; cat /proc/self/cgroup"];
+    sandbox.run(["run", "tasks.txt"].into_iter().chain(agent)).exits(0);
+    assert!(!sandbox.run(["logs", "1"]).stdout.contains("agent-runner."), "nobody asked");
+    sandbox.write("agent-runner.toml", "cgroups = true\n");
+    sandbox.run(["add", "two", "--id", "two"]).exits(0);
+    sandbox.run(["run"].into_iter().chain(agent)).exits(0);
+    let has_group = sandbox.run(["logs", "two"]).stdout.contains("agent-runner.");
+    let doctor = sandbox.run(["doctor"]).stdout;
+    let can = !doctor.contains("no control groups of version 2")
+        && !doctor.contains("is not ours to write")
+        && !doctor.contains("is not delegated");
+    assert_eq!(has_group, can, "{doctor}");
+}
+
 #[test]
 fn what_a_task_needs_comes_first_and_a_lock_is_never_shared() {
     let sandbox = sandbox();

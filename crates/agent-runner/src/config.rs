@@ -59,6 +59,9 @@ pub struct Config {
     /// How long the log of an attempt may become.
     #[serde(deserialize_with = "size")]
     pub log_limit: Option<u64>,
+    /// Whether each attempt has a control group of its own, where we may make some, also if the kernel
+    /// has no memory to limit in it. It costs a tenth of a millisecond.
+    pub cgroups: bool,
     /// How long agents may go on after the first Ctrl-C.
     #[serde(deserialize_with = "duration")]
     pub grace: Option<Duration>,
@@ -101,7 +104,7 @@ pub struct Config {
     pub prices: Prices,
 }
 
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "store",
     "backlog",
     "jobs",
@@ -115,6 +118,7 @@ const KEYS: [&str; 30] = [
     "idle_timeout",
     "memory",
     "log_limit",
+    "cgroups",
     "grace",
     "attempts",
     "retry_delay",
@@ -249,7 +253,7 @@ mod tests {
     fn a_mistake_is_named_with_its_line_and_a_hint() {
         check(
             "jobs = 2\ntimout = \"5m\"\n",
-            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `memory`, `log_limit`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`, `gateway`, `budget`, `task_budget`, `prices`",
+            "agent-runner.toml:2: unknown field `timout`, expected one of `store`, `backlog`, `jobs`, `adaptive`, `stagger`, `max_load`, `min_free_memory`, `command`, `verify`, `timeout`, `idle_timeout`, `memory`, `log_limit`, `cgroups`, `grace`, `attempts`, `retry_delay`, `orphans`, `profile`, `profiles`, `retries`, `isolate`, `merge`, `target`, `expect_diff`, `worktrees`, `keys`, `gateway`, `budget`, `task_budget`, `prices`",
             Some("did you mean `timeout`?"),
         );
         check(

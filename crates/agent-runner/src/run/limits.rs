@@ -20,13 +20,16 @@ pub(super) struct Limits {
     memory: Option<u64>,
     log: Option<u64>,
     cgroups: Result<Cgroups, CgroupError>,
+    /// A group for each attempt, also for one without a memory limit.
+    always: bool,
     told: Once,
 }
 
 impl Limits {
     pub(super) fn new(settings: &Settings) -> Self {
         let (memory, log) = (settings.memory, settings.log_limit);
-        Self { memory, log, cgroups: Cgroups::find(), told: Once::new() }
+        let (cgroups, always) = (Cgroups::find(), settings.cgroups);
+        Self { memory, log, cgroups, always, told: Once::new() }
     }
 
     /// Puts a command within the limits of its task.
@@ -35,7 +38,8 @@ impl Limits {
         if memory.is_some() {
             self.told.call_once(|| tell_who_limits(reporter.ui(), &self.cgroups));
         }
-        command.memory_limit(memory).cgroups(self.cgroups.as_ref().ok().cloned())
+        let cgroups = self.cgroups.as_ref().ok().filter(|_| self.always || memory.is_some());
+        command.memory_limit(memory).cgroups(cgroups.cloned())
     }
 
     pub(super) fn log(&self, path: &Path) -> LogOptions {

@@ -52,6 +52,7 @@ pub struct Settings {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) memory: Option<u64>,
     pub(super) log_limit: Option<u64>,
+    pub(super) cgroups: bool,
     pub(super) grace: Duration,
     pub(super) budget: Budget,
     pub(super) retry_delay: Duration,
@@ -83,6 +84,7 @@ impl Settings {
             idle_timeout: args.idle_timeout.or(config.idle_timeout),
             memory: args.memory.or(config.memory),
             log_limit: args.log_limit.or(config.log_limit),
+            cgroups: config.cgroups,
             grace: args.grace.or(config.grace).unwrap_or(GRACE),
             budget: Budget {
                 attempts: args.attempts.or(config.attempts).unwrap_or(Budget::default().attempts),
