@@ -52,7 +52,7 @@ fn fields_are_not_found_where_they_do_not() {
     check(r#"{"other":{"usage":1},"list":["usage","model"]}"#, &[]);
     check(r#"{"message":{"deep":{"usage":1}}}"#, &[]);
     check(r#"{"x":"usage","y":"model"}"#, &[]);
-    check(r#"{"usage_of":1,"amodel":2,"usag":3}"#, &[]);
+    check(r#"{"usage_of":1,"amodel":2,"use":3}"#, &[]);
     check(r"not json at all } ] , : {", &[]);
 }
 
