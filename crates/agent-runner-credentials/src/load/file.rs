@@ -219,7 +219,15 @@ impl File<'_> {
                 let key = key.map_err(|problem| error(&problem.to_string()))?;
                 draft.secrets.push(SecretRef::Key(key));
             }
-            "env" => draft.secrets.push(SecretRef::Variable(text()?)),
+            "env" => {
+                // What is no name may be the secret itself, and is not to be repeated.
+                let variable = text()?;
+                let is_name = variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                if !is_name {
+                    return Err(error("'env' is the name of a variable, not the secret"));
+                }
+                draft.secrets.push(SecretRef::Variable(variable));
+            }
             "folder" => draft.folder = Some(text()?),
             "form" => {
                 draft.form = match &*text()? {

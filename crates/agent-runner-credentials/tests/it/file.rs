@@ -72,6 +72,10 @@ fn mistakes_have_a_line_and_a_word() {
     check_error("key = ['x']", "line 1: keys are written as [[key]]");
     check_error("[[key]]\nkey = 'sk-1'", "line 1: the key has no provider");
     check_error(
+        "[[key]]\nprovider = 'x'\nenv = 'sk-secret'",
+        "line 3: 'env' is the name of a variable, not the secret",
+    );
+    check_error(
         "[[key]]\nprovider = 'x'",
         "line 1: the key has neither key, env, command nor folder",
     );

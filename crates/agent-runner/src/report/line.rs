@@ -62,7 +62,9 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
                 "{WARNING}⏸{WARNING:#} no key is ready: waiting {} for the first",
                 seconds(*s)
             ),
-            None => format!("{ERROR}⏸{ERROR:#} no key is left: `agent-runner keys list` says why, `keys reset` that one works again"),
+            None => format!(
+                "{ERROR}⏸{ERROR:#} no key is left: `agent-runner keys list` says why, `keys reset` that one works again"
+            ),
         }),
         Event::KeysUsed { lines } => Some(used(lines)),
         Event::StartsHeld { message, at_work, .. } => Some(format!(
