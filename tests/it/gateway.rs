@@ -67,6 +67,16 @@ fn agents_work_with_tokens_and_see_neither_keys_nor_limits() {
 }
 
 #[test]
+fn who_does_not_wait_for_keys_is_not_held_by_the_gateway_either() {
+    let (sandbox, provider) = (sandbox(), Provider::start());
+    sandbox.write_tasks(1);
+    let flags = ["--gateway", "on", "--no-wait-keys"];
+    let output = run(&sandbox, &provider, &[THROTTLED], &flags, "ask 1").run().exits(6);
+    assert_eq!(sandbox.counts(), [("pending".into(), 1)].into(), "{output}");
+    assert_eq!(sandbox.show("1")["failures"], 0, "no task pays for it: {output}");
+}
+
+#[test]
 fn what_was_used_is_in_the_report_of_the_attempt_and_of_the_run() {
     let (sandbox, provider) = (sandbox(), Provider::start());
     sandbox.write_tasks(2);

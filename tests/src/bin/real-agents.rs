@@ -212,7 +212,9 @@ fn command(
     fs::write(project.join("tasks.txt"), task)?;
     let mut command = Command::new(runner);
     command.args(["run", "tasks.txt", "--json", "-j1", "--attempts", "1", "--grace", "5s"]);
-    command.args(["--retry-delay", "10ms", "--profile", agent.name]).args(scenario.flags);
+    // With keys of its own, an agent meets the limits itself.
+    command.args(["--retry-delay", "10ms", "--gateway", "off", "--profile", agent.name]);
+    command.args(scenario.flags);
     if !scenario.words.is_empty() {
         command.arg("--").args(agent.command).args(scenario.words);
     }

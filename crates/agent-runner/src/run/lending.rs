@@ -1,6 +1,6 @@
 //! How an attempt gets at its provider: with a token for the gateway, or with keys of its own.
 
-use std::{env, sync::Arc};
+use std::{env, sync::Arc, time::Duration};
 
 use agent_runner_gateway::{
     Access, Budget, Caller, Gateway, Line, Options, Prices, Spent, Stopped,
@@ -25,10 +25,16 @@ use crate::{
 /// Where an attempt's details keep what went through the gateway.
 pub(super) const DETAIL: &str = "gateway";
 
+/// How long the gateway holds a request of a run that does not wait for keys: enough to spread
+/// requests over a rate.
+const PACE: Duration = Duration::from_secs(1);
+
 /// When keys are lent request by request, and what may be spent.
 #[derive(Debug, Default, Clone)]
 pub struct LendingOptions {
     pub(super) mode: GatewayMode,
+    /// Whether a request is held until a key is back.
+    pub(super) holds: bool,
     pub(super) budget: Option<Budget>,
     pub(super) task_budget: Option<Budget>,
     pub(super) prices: Prices,
@@ -131,6 +137,9 @@ impl Lending {
                 let mut options = Options::default();
                 options.budget = self.options.budget.unwrap_or_default();
                 options.prices = self.options.prices.clone();
+                if !self.options.holds {
+                    options.hold = PACE;
+                }
                 Gateway::start(self.supply.ring().clone(), options)
                     .await
                     .map_err(|error| Error::new(Exit::Unexpected, error))

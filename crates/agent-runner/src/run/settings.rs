@@ -136,6 +136,7 @@ pub(super) fn backlogs(args: &cli::Run, project: &Project, store_is_empty: bool)
 /// How keys are lent. What is to be counted has to go through the gateway.
 fn lending(args: &cli::Run, config: &Config) -> Result<LendingOptions> {
     let lending = LendingOptions {
+        holds: !args.no_wait_keys,
         mode: args.gateway.or(config.gateway).unwrap_or_default(),
         budget: args.budget.or(config.budget),
         task_budget: args.task_budget.or(config.task_budget),
