@@ -31,6 +31,8 @@ xflags::xflags! {
             optional target: String
             /// How many seconds for each target (default: 60).
             optional --secs secs: u64
+            /// How many inputs for each target, however long that takes.
+            optional --runs runs: u64
         }
 
         /// Torture the locks, with kills, stops and removed folders, and show what was seen.

@@ -1,4 +1,4 @@
-//! The fuzz targets in `fuzz/`, each for a while.
+//! The fuzz targets in `fuzz/`, each for a while, or for so many inputs.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,10 @@ pub(crate) fn run(
         .context("fuzzing needs a nightly toolchain: `rustup toolchain install nightly`")?;
     install(sh, workspace)?;
 
-    let secs = format!("-max_total_time={}", options.secs.unwrap_or(60));
+    let end = match options.runs {
+        Some(runs) => format!("-runs={runs}"),
+        None => format!("-max_total_time={}", options.secs.unwrap_or(60)),
+    };
     let mut steps = Steps::default();
     for target in &targets {
         steps.run(target, || {
@@ -30,7 +33,7 @@ pub(crate) fn run(
             let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
             sh.create_dir(&corpus)?;
             let seeds = sh.path_exists(&seeds).then_some(seeds);
-            Ok(cmd!(sh, "cargo +nightly fuzz run {target} {corpus} {seeds...} -- {secs}").run()?)
+            Ok(cmd!(sh, "cargo +nightly fuzz run {target} {corpus} {seeds...} -- {end}").run()?)
         });
     }
     Ok(steps.finish())
