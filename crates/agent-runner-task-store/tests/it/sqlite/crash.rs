@@ -104,7 +104,8 @@ async fn check_exclusion(store: &SqliteStore) {
             }
         }
     }
-    attempts.sort_by_key(|(start, ..)| *start);
+    // Times are whole milliseconds: of two that began in one, the first is who ended in it.
+    attempts.sort_by_key(|(start, end, ..)| (*start, *end));
     for (at, (_, end, id, spec)) in attempts.iter().enumerate() {
         let later = attempts[at + 1..].iter().take_while(|(start, ..)| start < end);
         for (_, _, other_id, other) in later {
