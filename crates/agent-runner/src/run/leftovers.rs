@@ -48,9 +48,14 @@ pub(super) async fn settle(
     lock: TaskLock,
     orphans: Orphans,
 ) -> Result<Result<Taken, Box<LockStatus>>, AcquireError> {
+    // If this process is killed while it looks, the next one must find the note again. A lock that
+    // cannot be written does not keep the agent from being ended.
+    let note = lock.previous().and_then(|info| info.note.as_deref());
+    note.map(|note| lock.set_note(note).ok());
     let lives = || agent_of(lock.previous()).is_some_and(|agent| orphan_lives(&agent));
     if orphans != Orphans::Wait || !lives() {
-        return Ok(Ok(end_noted(lock).await));
+        let ended = end_agent(lock.previous()).await;
+        return Ok(Ok(Taken { lock, ended }));
     }
     let path = lock.path();
     let mut status = lock
@@ -59,17 +64,6 @@ pub(super) async fn settle(
     // By its holder's agent, whatever the kernel knows of that.
     status.state = LockState::Orphaned;
     Ok(Err(Box::new(status)))
-}
-
-/// Ends the agent that the lock's last holder noted and that is still there, with all that it
-/// started.
-async fn end_noted(lock: TaskLock) -> Taken {
-    let note = lock.previous().and_then(|info| info.note.clone());
-    // If this process is killed as well, the next one must find the note again. A lock that cannot
-    // be written does not keep the agent from being ended.
-    note.as_deref().map(|note| lock.set_note(note).ok());
-    let ended = end_agent(lock.previous()).await;
-    Taken { lock, ended }
 }
 
 async fn take_from_orphan(
@@ -89,6 +83,8 @@ async fn take_from_orphan(
     }
 }
 
+/// Ends the agent that the lock's last holder noted and that is still there, with all that it
+/// started.
 async fn end_agent(holder: Option<&LockInfo>) -> u32 {
     let Some(agent) = agent_of(holder) else { return 0 };
     match end_orphan(&agent, GRACE).await {
