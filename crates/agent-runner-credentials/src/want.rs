@@ -39,9 +39,10 @@ pub struct Want {
     pub cached_tokens: u64,
     /// About how many output tokens will come; 0 leaves it to what others came to.
     pub output_tokens: u64,
-    /// Stays on one key, for its prompt cache, as long as that serves it.
+    /// Stays on the key that served it, for its prompt cache, as long as that does.
     pub session: Option<Session>,
-    /// How long a session waits for its own key before it moves to another.
+    /// How long a session waits for its own key before it moves to another, counted from the first
+    /// of the refusals in a row that it met there.
     pub patience: Duration,
 }
 

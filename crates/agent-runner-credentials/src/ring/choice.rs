@@ -38,10 +38,9 @@ impl Places {
         now: Moment,
         held: &[bool],
     ) -> Choice {
-        let home = want.session.and_then(|session| self.sessions.key_of(session));
-        let home = home.filter(|home| self.slots[*home].fits(want));
-        if let Some(home) = home {
-            let end = asked.saturating_add(want.patience);
+        let seat = self.sessions.seat(want.session);
+        if let Some(seat) = seat.filter(|seat| self.slots[seat.key].fits(want)) {
+            let (home, end) = (seat.key, seat.patience_ends(asked, want.patience));
             match self.chance(home, want, model, now, held) {
                 Ok(_) => return Choice::Key(home),
                 Err(Blocked { at: Some(at), is_busy, .. })
@@ -97,8 +96,9 @@ impl Places {
 
     /// How many input tokens would count on this key.
     pub(super) fn input_of(&self, key: usize, want: &Want) -> u64 {
-        let home = want.session.and_then(|session| self.sessions.key_of(session));
-        let cached = if home == Some(key) { 0 } else { want.cached_tokens };
+        let seat = self.sessions.seat(want.session);
+        let is_cached = seat.is_some_and(|seat| seat.key == key);
+        let cached = if is_cached { 0 } else { want.cached_tokens };
         want.input_tokens.saturating_add(cached)
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{clock::Moment, group::Taken};
-use crate::{Credential, Kind, Rejection};
+use crate::{Credential, Kind, Rejection, Session};
 
 /// A key's place in its ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,7 @@ pub(super) struct Open {
     pub(super) key: usize,
     pub(super) model: usize,
     pub(super) kind: Kind,
+    pub(super) session: Option<Session>,
     pub(super) sent: Moment,
     pub(super) taken: Taken,
     pub(super) epochs: Epochs,

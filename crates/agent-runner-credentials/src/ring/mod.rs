@@ -112,7 +112,7 @@ impl KeyRing {
 
     /// Lends a key at once, past all who [wait](Self::enqueue).
     ///
-    /// A session gets the key that it had before. Others get the key with the most room in its
+    /// A session gets the key that served it last. Others get the key with the most room in its
     /// scarcest limit or, where nothing is known of limits, the one that was lent longest ago.
     /// Processes get the key with the fewest processes.
     ///
@@ -202,7 +202,8 @@ impl KeyRing {
     fn lend(&mut self, key: usize, want: &Want, model: usize, now: Moment) -> Lease {
         self.leases += 1;
         let (model, taken, epochs) = self.places.take(key, want, model, self.leases, now);
-        let open = Open { key, model, kind: want.kind, sent: now, taken, epochs, is_told: false };
+        let (kind, session, is_told) = (want.kind, want.session, false);
+        let open = Open { key, model, kind, session, sent: now, taken, epochs, is_told };
         let name = self.places.model_name(model);
         Lease::new(&open, &self.places.slots[key].credential, name, &self.returned)
     }

@@ -79,6 +79,7 @@ impl KeyRing {
     }
 
     fn succeed(&mut self, open: &Open, moment: Moment) {
+        self.places.sessions.served(open.session, open.key, moment);
         let slot = &mut self.places.slots[open.key];
         slot.counts.succeeded += u64::from(!open.is_told);
         slot.succeed(open.model, (open.epochs.key, open.epochs.denied), moment);
@@ -100,7 +101,10 @@ impl KeyRing {
         }
         gate.answered(epochs.gate);
         let term = match rejection {
-            Rejection::RateLimited { .. } => return group.limited(epochs.group, moment, rejection),
+            Rejection::RateLimited { .. } => {
+                self.places.sessions.refused(open.session, open.key, moment);
+                return group.limited(epochs.group, moment, rejection);
+            }
             Rejection::QuotaExhausted { resets_in: Some(wait), .. } => Term::Spent(wait),
             Rejection::QuotaExhausted { resets_in: None, .. } => {
                 Term::Spent(rest_of_day(&slot.credential.provider, now))

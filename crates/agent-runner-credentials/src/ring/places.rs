@@ -124,9 +124,6 @@ impl Places {
             group: group.standing.epoch(),
             gate: gate.epoch(),
         };
-        if let Some(session) = want.session {
-            self.sessions.sit(session, key, now);
-        }
         (model, taken, epochs)
     }
 

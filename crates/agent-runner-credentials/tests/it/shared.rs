@@ -6,7 +6,7 @@ use std::{
 };
 
 use agent_runner_credentials::{
-    Answer, ApiKey, Credential, End, KeyRing, Rejection, Scope, SharedRing, Want,
+    Answer, ApiKey, Credential, End, KeyRing, Lent, Rejection, Scope, SharedRing, Want,
 };
 use tokio::time::{Instant, timeout};
 
@@ -132,12 +132,10 @@ async fn a_model_that_no_key_may_use_is_no_reason_to_wait() {
 async fn a_session_waits_a_little_for_its_key_and_then_stays_elsewhere() {
     let ring = ring(2);
     let want = || Want::call().session("one").patience(seconds(8));
-    let label = |lent: &agent_runner_credentials::Lent| lent.credential().label.clone();
-    let refuse = |lent: agent_runner_credentials::Lent, wait| {
-        lent.settle(End::Rejected(Rejection::RateLimited { retry_after: Some(seconds(wait)) }));
-    };
     let lent = ring.lease(want()).await.expect("a key is ready");
     let home = label(&lent);
+    lent.settle(End::Success(None));
+    let lent = ring.lease(want()).await.expect("a key is ready");
     refuse(lent, 5);
     let start = Instant::now();
     let lent = ring.lease(want()).await.expect("a key is ready");
@@ -151,4 +149,44 @@ async fn a_session_waits_a_little_for_its_key_and_then_stays_elsewhere() {
     tokio::time::sleep(seconds(100)).await;
     let lent = ring.lease(want()).await.expect("a key is ready");
     assert_eq!(label(&lent), elsewhere, "its cache is there now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_does_not_wait_for_a_key_that_never_served_it() {
+    let ring = ring(2);
+    let want = || Want::call().session("one").patience(seconds(8));
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    let first = label(&lent);
+    refuse(lent, 2);
+    let start = Instant::now();
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    assert!(label(&lent) != first && start.elapsed() < seconds(1), "nothing of it is cached there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_patience_of_a_session_is_for_all_refusals_in_a_row() {
+    let ring = ring(2);
+    let want = || Want::call().session("one").patience(seconds(8));
+    let lent = ring.lease(want()).await.expect("a key is ready");
+    let home = label(&lent);
+    lent.settle(End::Success(None));
+    let start = Instant::now();
+    let elsewhere = loop {
+        let lent = ring.lease(want()).await.expect("a key is ready");
+        if label(&lent) != home {
+            break lent;
+        }
+        assert!(start.elapsed() <= seconds(8), "it waits again and again, and a key is free");
+        refuse(lent, 2);
+    };
+    elsewhere.settle(End::Success(None));
+    assert!(start.elapsed() >= seconds(6), "it hardly waited for its cache");
+}
+
+fn label(lent: &Lent) -> String {
+    lent.credential().label.clone()
+}
+
+fn refuse(lent: Lent, wait: u64) {
+    lent.settle(End::Rejected(Rejection::RateLimited { retry_after: Some(seconds(wait)) }));
 }
