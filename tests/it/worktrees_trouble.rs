@@ -161,3 +161,30 @@ fn an_agent_that_breaks_its_worktree_loses_nothing_that_lies_there() {
     }
     assert_eq!(sandbox.git("rev-list --count main"), "4");
 }
+
+/// Somebody removes the branch that all work begins at and goes to. That costs no task anything:
+/// what is done waits to be merged, the rest waits to be begun.
+#[test]
+fn a_target_that_is_gone_is_waited_for() {
+    let sandbox = project("one\ntwo\n");
+    sandbox.git("branch target");
+    let script = "test $id = 1 && git branch -qD target
+        echo $a >> $root/marks/ran-$id; echo x > new-$id";
+    let flags = ["--merge", "--target", "target", "-j", "1"];
+    let running = call(&sandbox, &flags, script).start();
+    let waits = |outcome: &str, id: &str| {
+        let ended = running.event(|event| event["outcome"] == outcome && event["task"] == id);
+        let message = ended["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains("target"), "{ended}");
+    };
+    waits("merge_blocked", "1");
+    waits("worktree_blocked", "2");
+    sandbox.git("branch target main");
+    running.wait().exits(0);
+    for id in ["1", "2"] {
+        assert_eq!(sandbox.git(&format!("show target:new-{id}")), "x");
+        let shown = sandbox.show(id);
+        assert_eq!((&shown["failures"], &shown["recoveries"]), (&0.into(), &0.into()), "{shown}");
+    }
+    assert_eq!(sandbox.read("marks/ran-1"), "1\n", "the agent is not run again");
+}

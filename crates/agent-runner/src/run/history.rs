@@ -47,7 +47,8 @@ impl History {
     /// How often in a row, up to the last attempt, something was in the way.
     pub(super) fn times_in_the_way(&self) -> u32 {
         let is_in_the_way = |report: &&Report| {
-            [Outcome::MergeBlocked, Outcome::Locked].iter().any(|it| it.as_str() == report.outcome)
+            let blocked = [Outcome::MergeBlocked, Outcome::WorktreeBlocked];
+            blocked.iter().any(|it| it.as_str() == report.outcome)
         };
         u32::try_from(self.reports().take_while(is_in_the_way).count()).unwrap_or(u32::MAX)
     }

@@ -57,7 +57,9 @@ pub enum Outcome {
     WorkerFailed,
     /// Somebody else holds the task's lock.
     Locked,
-    /// The work is done, but something that a person has to put away keeps it from being merged.
+    /// No worktree can be made ready for it before a person has put something right.
+    WorktreeBlocked,
+    /// The work is done, but something that a person has to put right keeps it from being merged.
     MergeBlocked,
     /// A person took the task out.
     Cancelled,
@@ -112,6 +114,7 @@ impl Outcome {
             | Self::Auth
             | Self::Billing
             | Self::Locked
+            | Self::WorktreeBlocked
             | Self::MergeBlocked
             | Self::Stopped => Payer::Nobody,
         }
@@ -199,6 +202,7 @@ impl Outcome {
             Self::Crashed => "crashed",
             Self::WorkerFailed => "worker_failed",
             Self::Locked => "locked",
+            Self::WorktreeBlocked => "worktree_blocked",
             Self::MergeBlocked => "merge_blocked",
             Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",

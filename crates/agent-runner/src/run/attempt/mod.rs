@@ -209,7 +209,7 @@ impl Attempts {
                 Entry::Entered(own) => return Ok(Site::Own(own)),
                 Entry::InTheWay(what) => {
                     let times = history.times_in_the_way();
-                    return Err(Ended::in_the_way(Outcome::Locked, what, times));
+                    return Err(Ended::in_the_way(Outcome::WorktreeBlocked, what, times));
                 }
                 Entry::Full => {}
             }

@@ -122,8 +122,8 @@ impl Attempts {
             }
             // Nothing was changed, and nothing has to be.
             Ok(_) => agent,
-            Err(error) if error.is_retryable() => agent.but(in_the_way(chain_of(&error))),
-            Err(error) => agent.but(failed("could not merge its work", &error)),
+            // Nor is that the fault of work which only has to be merged.
+            Err(error) => agent.but(in_the_way(chain_of(&error))),
         }
     }
 }

@@ -63,8 +63,10 @@ impl Own {
             Ok(Acquire::InUse { path }) => return Ok(Entry::in_use(&path)),
             Ok(Acquire::CheckedOut { path }) => return Ok(Entry::checked_out(&path)),
             Ok(_) => return Ok(Entry::Full),
-            Err(error) if error.is_retryable() => return Ok(Entry::InTheWay(chain_of(&error))),
-            Err(error) => return Err(failed("could not prepare its worktree", &error)),
+            Err(error @ Error::TaskId { .. }) => {
+                return Err(Ended::new(Outcome::Invalid, chain_of(&error)));
+            }
+            Err(error) => return Ok(Entry::unprepared(&error)),
         };
         let own = Self {
             folder: worktree.path().join(pool.prefix()),
@@ -157,6 +159,12 @@ impl Own {
 }
 
 impl Entry {
+    /// A worktree that cannot even be made anew is no fault of the task's: the next would fare
+    /// no better, and all of a night's backlog be lost in a minute.
+    fn unprepared(error: &Error) -> Self {
+        Self::InTheWay(format!("could not prepare its worktree: {}", chain_of(error)))
+    }
+
     fn in_use(path: &Path) -> Self {
         Self::InTheWay(format!("somebody is in its worktree '{}'", path.display()))
     }
