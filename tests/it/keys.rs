@@ -156,3 +156,72 @@ fn a_spent_key_is_known_to_the_next_run_until_it_is_reset() {
     assert_eq!(states(), ["ready", "ready"]);
     assert_kept(&sandbox, &output, &keys);
 }
+
+/// Two agents, each of which needs a key of its own provider.
+fn two_agents(sandbox: &Sandbox) {
+    for name in ["asks-anthropic", "asks-openai"] {
+        let fake = env!("CARGO_BIN_EXE_fake-agent");
+        std::os::unix::fs::symlink(fake, sandbox.path(name)).expect("a link");
+    }
+    sandbox.write(
+        "agent-runner.toml",
+        "[profiles.one]\nprogram = \"asks-anthropic\"\nproviders = [\"anthropic\"]\n\
+         [profiles.other]\nprogram = \"asks-openai\"\nproviders = [\"openai\"]\n",
+    );
+    let task = |id: &str, agent: &str, verb: &str, after: &[&str]| {
+        let agent = sandbox.path(agent).display().to_string();
+        serde_json::json!({ "id": id, "prompt": id, "command": [agent, verb], "depends_on": after })
+    };
+    let tasks = serde_json::json!([
+        task("a1", "asks-anthropic", "by-key", &[]),
+        task("a2", "asks-anthropic", "by-key", &[]),
+        task("o1", "asks-openai", "succeed", &[]),
+        task("o2", "asks-openai", "succeed", &["o1"]),
+    ]);
+    sandbox.write("tasks.json", tasks.to_string());
+}
+
+#[test]
+fn a_spent_provider_stops_only_the_tasks_that_need_it() {
+    let sandbox = sandbox();
+    two_agents(&sandbox);
+    let call = |flags: &[&str], key: &str| {
+        let flags = ["tasks.json", "-j", "1"].iter().chain(flags).copied();
+        let call = sandbox.call_fake(flags, "by-key").env("ANTHROPIC_API_KEY", key);
+        call.env("OPENAI_API_KEY", "sk-proj-0123456789abcdef")
+    };
+    let output = call(&["--no-wait-keys"], SPENT).run().exits(6);
+    let standing = |id: &str| sandbox.show(id)["status"].as_str().expect("text").to_owned();
+    assert_eq!(
+        ["a1", "a2", "o1", "o2"].map(standing),
+        ["pending", "pending", "succeeded", "succeeded"]
+    );
+    assert_eq!(sandbox.outcomes("a1"), ["quota"], "{output}");
+    assert!(sandbox.outcomes("a2").is_empty(), "it was not begun: {output}");
+    let exhausted = output.events("keys_exhausted");
+    assert_eq!(exhausted.len(), 1, "{output}");
+    assert_eq!(exhausted[0]["providers"], serde_json::json!(["anthropic"]), "{output}");
+    let started: Vec<_> =
+        output.events("task_started").iter().map(|it| it["credential"].clone()).collect();
+    assert_eq!(started, ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_API_KEY"], "{output}");
+    call(&[], GOOD).run().exits(0);
+}
+
+#[test]
+fn a_run_that_waits_says_until_when_and_goes_on_with_others() {
+    let sandbox = sandbox();
+    two_agents(&sandbox);
+    let args = ["run", "tasks.json", "-j", "1", "--", "true"];
+    let run = sandbox.call(args).env("ANTHROPIC_API_KEY", THROTTLED).env("OPENAI_API_KEY", "sk-o");
+    let mut run = run.start();
+    agent_runner_tests::wait_until("the others are done", || {
+        sandbox.has(".agent-runner/store.db") && sandbox.counts().get("succeeded") == Some(&2)
+    });
+    run.signal(agent_runner_tests::Signal::INT);
+    let output = run.wait().exits(130);
+    let line =
+        output.stderr.lines().find(|line| line.contains("no key of anthropic is ready before"));
+    let line = line.unwrap_or_else(|| panic!("it says so: {output}"));
+    assert!(line.contains("(in 1h") || line.contains("(in 59m"), "{line}");
+    assert!(line.contains("tasks that need one wait"), "{line}");
+}

@@ -13,7 +13,8 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    Budget, Claim, ClaimRequest, NewTask, Report, SqliteStore, TaskId, TaskStore, Verdict, Worker,
+    Budget, Claim, ClaimRequest, NewTask, Report, SqliteStore, Takes, TaskId, TaskStore, Verdict,
+    Worker,
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -213,6 +214,7 @@ fn request(number: u32) -> ClaimRequest {
         lease: Duration::from_secs(60),
         budget: Budget::default(),
         tags: vec![],
+        takes: Takes::default(),
     }
 }
 

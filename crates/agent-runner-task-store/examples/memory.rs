@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agent_runner_task_store::{
-    Budget, ClaimRequest, MemoryStore, NewTask, Report, TaskId, TaskStore, Verdict, Worker,
+    Budget, ClaimRequest, MemoryStore, NewTask, Report, Takes, TaskId, TaskStore, Verdict, Worker,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,6 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         lease: Duration::from_secs(60),
         budget: Budget::default(),
         tags: vec![],
+        takes: Takes::default(),
     };
     let mut verdicts = vec![
         Verdict::Succeeded,

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_runner_task_store::{
-    Budget, ClaimRequest, NewTask, Report, SqliteStore, StoreError, TaskId, TaskStore, Verdict,
-    Worker,
+    Budget, ClaimRequest, NewTask, Report, SqliteStore, StoreError, Takes, TaskId, TaskStore,
+    Verdict, Worker,
 };
 
 #[tokio::main]
@@ -36,7 +36,13 @@ fn task(id: &str) -> NewTask {
 async fn work(store: Arc<SqliteStore>, number: u32) -> Result<u32, StoreError> {
     let worker = Worker { run: "example".into(), host: "here".into(), pid: 1, number };
     let lease = Duration::from_secs(30);
-    let request = ClaimRequest { worker, lease, budget: Budget::default(), tags: vec![] };
+    let request = ClaimRequest {
+        worker,
+        lease,
+        budget: Budget::default(),
+        tags: vec![],
+        takes: Takes::default(),
+    };
     let mut done = 0;
     while store.counts().await?.open() > 0 {
         let mut claim = store.claim(&request).await?;

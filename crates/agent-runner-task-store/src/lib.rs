@@ -28,7 +28,7 @@ pub use crate::{
     rules::Overlap,
     store::{
         AddReport, Beat, Budget, Claim, ClaimRequest, Counts, Fence, Filter, Finished, Imported,
-        Report, RunningTask, Selector, TaskSource, TaskStore, Verdict, Worker,
+        Report, RunningTask, Selector, Takes, TaskSource, TaskStore, Verdict, Worker,
     },
     task::{Attempt, CommandLine, NewTask, Task, TaskId, TaskIdError, TaskStatus},
 };

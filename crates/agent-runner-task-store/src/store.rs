@@ -1,10 +1,10 @@
 //! The [`TaskStore`] trait and the words it speaks.
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, NewTask, StoreError, Task, TaskId, TaskStatus};
+use crate::{Attempt, CommandLine, NewTask, StoreError, Task, TaskId, TaskStatus};
 
 /// A place that keeps tasks and hands each to one worker at a time.
 ///
@@ -151,7 +151,65 @@ pub struct ClaimRequest {
     pub budget: Budget,
     /// Only tasks with one of these tags; empty means any task.
     pub tags: Vec<String>,
+    /// Only tasks with a command that is taken.
+    pub takes: Takes,
 }
+
+/// Which commands of tasks a claim takes: those that can be run now.
+///
+/// A task that is not taken stays where it is. Two of these are equal when they are the same.
+///
+/// # Examples
+///
+/// ```
+/// use agent_runner_task_store::{CommandLine, Takes};
+///
+/// let all = Takes::default();
+/// assert!(all.takes(None));
+/// let only_of_its_own = Takes::new(|command| command.is_some());
+/// assert!(!only_of_its_own.takes(None));
+/// assert!(only_of_its_own.takes(Some(&CommandLine::Shell("make".into()))));
+/// ```
+#[derive(Clone, Default)]
+pub struct Takes(Option<Test>);
+
+type Test = Arc<dyn Fn(Option<&CommandLine>) -> bool + Send + Sync>;
+
+impl Takes {
+    /// Those that pass a test, which is told a task's own command if it has one. It is called
+    /// while the store waits, for each ready task in turn, and should be quick.
+    pub fn new(test: impl Fn(Option<&CommandLine>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(test)))
+    }
+
+    /// Whether all are taken, whatever they are.
+    pub const fn takes_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether a task with this command of its own, or with none, is taken.
+    pub fn takes(&self, command: Option<&CommandLine>) -> bool {
+        self.0.as_ref().is_none_or(|test| test(command))
+    }
+}
+
+impl fmt::Debug for Takes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.takes_all() { "Takes(all)" } else { "Takes(some)" })
+    }
+}
+
+impl PartialEq for Takes {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Takes {}
 
 /// The proof of a claim: an attempt's number, and a random word in case a number comes twice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

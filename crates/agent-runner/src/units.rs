@@ -115,6 +115,15 @@ pub fn show_time(time: SystemTime) -> String {
     format!("{time:.3}")
 }
 
+/// Writes a time for a person who waits for it: by the clock on the wall, with the day unless it is
+/// within a day.
+pub fn show_clock(time: SystemTime) -> String {
+    let here = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    let here = here.to_zoned_datetime(TimeZone::system());
+    let soon = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    here.strftime(if time < soon { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+}
+
 /// A time where agents run: their CLIs write a reset for the person before the screen.
 pub fn local(time: SystemTime) -> Now {
     let here = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);

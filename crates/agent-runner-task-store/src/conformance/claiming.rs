@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::subject::{LEASE, RELEASED, Subject, request, seconds, tagged, task, worker};
-use crate::{ClaimRequest, Clock, NewTask, StoreError, TaskStatus, Verdict};
+use super::subject::{LEASE, RELEASED, Subject, request, seconds, tagged, task, words, worker};
+use crate::{ClaimRequest, Clock, CommandLine, NewTask, StoreError, Takes, TaskStatus, Verdict};
 
 pub(super) async fn nothing_comes_from_an_empty_store(s: &Subject) {
     assert_eq!(s.try_claim().await, None);
@@ -42,6 +42,38 @@ pub(super) async fn only_tasks_with_one_of_the_tags(s: &Subject) {
     assert_eq!(claimed(s.claim_tagged(&["slow"]).await), None, "none is claimed twice");
     assert_eq!(claimed(s.claim_tagged(&["rust"]).await).as_deref(), Some("r"));
     assert_eq!(s.claim_all().await, ["plain"], "no tags asked for means any task");
+}
+
+pub(super) async fn only_tasks_whose_command_is_taken(s: &Subject) {
+    let with = |name: &str, command: &str| NewTask {
+        command: Some(CommandLine::Argv(vec![command.into(), name.into()])),
+        ..tagged(name, &["x"])
+    };
+    s.add([task("plain"), with("a", "one"), with("b", "other"), tagged("tagged", &["x"])]).await;
+    s.add([NewTask { priority: 9, ..with("first", "other") }]).await;
+    let claim = async |tags: &[&str], taken: &'static [Option<&str>]| {
+        let takes = Takes::new(move |command| {
+            let program = match command {
+                Some(CommandLine::Argv(words)) => Some(words[0].as_str()),
+                Some(CommandLine::Shell(line)) => Some(line.as_str()),
+                None => None,
+            };
+            taken.contains(&program)
+        });
+        let request = ClaimRequest { tags: words(tags), takes, ..request() };
+        let claim = s.store.claim(&request).await.expect("claiming works");
+        claim.map(|claim| claim.fence.task.to_string())
+    };
+    assert_eq!(claim(&[], &[]).await, None);
+    assert_eq!(claim(&["x"], &[]).await, None);
+    assert_eq!(claim(&[], &[Some("one")]).await.as_deref(), Some("a"), "others keep their place");
+    assert_eq!(claim(&["x"], &[None]).await.as_deref(), Some("tagged"));
+    assert_eq!(claim(&["x"], &[Some("other")]).await.as_deref(), Some("first"));
+    assert_eq!(claim(&[], &[None, Some("one")]).await.as_deref(), Some("plain"));
+    assert_eq!(claim(&[], &[None, Some("one")]).await, None);
+    s.add([NewTask { prompt: "new".into(), ..task("b") }]).await;
+    assert_eq!(claim(&[], &[Some("other")]).await, None, "b has lost its command");
+    assert_eq!(s.claim_all().await, ["b"], "and is there for all who take anything");
 }
 
 pub(super) async fn tags_are_found_again_after_a_release(s: &Subject) {

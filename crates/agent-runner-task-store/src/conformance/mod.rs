@@ -108,7 +108,7 @@ macro_rules! cases {
 
 cases! {
     adding: added_tasks_are_kept_whole, the_title_is_the_first_line_of_the_prompt, tasks_without_an_id_get_the_next_free_number, a_key_makes_it_the_same_task, adding_again_changes_nothing, other_content_updates_a_task, other_content_reopens_an_ended_task, a_running_task_is_not_changed, where_it_was_read_is_no_content, the_same_id_twice_is_refused, an_unknown_dependency_is_refused, circles_are_refused_and_named, a_circle_through_older_tasks_is_refused, importing_is_adding, a_failing_import_adds_nothing;
-    claiming: nothing_comes_from_an_empty_store, higher_priority_first_then_the_order_of_adding, a_claim_says_what_is_to_be_done, only_tasks_with_one_of_the_tags, tags_are_found_again_after_a_release, a_task_is_not_claimed_before_its_time, what_is_due_keeps_its_place, no_task_is_given_to_two, finishing_claims_the_next_at_once, a_claim_nobody_receives_is_given_back;
+    claiming: nothing_comes_from_an_empty_store, higher_priority_first_then_the_order_of_adding, a_claim_says_what_is_to_be_done, only_tasks_with_one_of_the_tags, only_tasks_whose_command_is_taken, tags_are_found_again_after_a_release, a_task_is_not_claimed_before_its_time, what_is_due_keeps_its_place, no_task_is_given_to_two, finishing_claims_the_next_at_once, a_claim_nobody_receives_is_given_back;
     dependencies: a_task_waits_for_what_it_needs, what_has_succeeded_is_not_waited_for, a_failed_or_cancelled_need_keeps_a_task_waiting, doing_a_need_again_stops_what_has_not_begun, an_update_may_change_the_needs, a_changed_need_is_waited_for_again, many_tasks_may_wait_for_one, a_long_chain_runs_in_its_order;
     finishing: success_is_the_end, failures_are_counted_until_the_budget_is_spent, a_budget_of_its_own_is_stronger, crashes_are_counted_apart, the_claims_budget_counts, released_tasks_keep_their_place_and_pay_nothing, no_retry_mends_what_is_dead, a_retry_waits_as_long_as_it_was_told, a_claim_is_finished_once, only_the_very_claim_may_finish, a_refused_finish_claims_nothing, every_attempt_is_recorded;
     leases: a_heartbeat_extends_the_lease, heartbeats_are_answered_in_order, the_lease_runs_out_by_the_stores_clock, a_late_holder_that_nobody_replaced_may_finish, rescues_are_bounded_and_begin_with_the_longest_overdue, a_rescue_ends_only_the_attempt_it_names, rescues_are_rationed, running_says_who_holds_what;
@@ -145,6 +145,7 @@ macro_rules! conformance {
             higher_priority_first_then_the_order_of_adding
             a_claim_says_what_is_to_be_done
             only_tasks_with_one_of_the_tags
+            only_tasks_whose_command_is_taken
             tags_are_found_again_after_a_release
             a_task_is_not_claimed_before_its_time
             what_is_due_keeps_its_place

@@ -10,8 +10,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::subject::{Subject, id, report, request, words};
 use crate::{
-    Claim, ClaimRequest, Clock, Counts, Fence, Filter, ManualClock, MemoryStore, NewTask, Overlap,
-    Report, Selector, StoreError, Task, TaskId, TaskStatus, TaskStore, Verdict,
+    Claim, ClaimRequest, Clock, CommandLine, Counts, Fence, Filter, ManualClock, MemoryStore,
+    NewTask, Overlap, Report, Selector, StoreError, Takes, Task, TaskId, TaskStatus, TaskStore,
+    Verdict,
 };
 
 /// How many different tasks the actions name.
@@ -99,6 +100,7 @@ impl Action {
                 depends_on: needs.collect(),
                 locks: pick(locks, ["x", "y", "z"]),
                 touches: pick(if which % 2 == 1 { locks / 64 } else { 0 }, PATTERNS),
+                command: (tags % 4 == 3).then(|| CommandLine::Shell("own".into())),
                 tags: pick(tags, ["red", "blue", "red"]),
                 max_attempts: [None, None, Some(1), Some(2)][(version / 2 % 4) as usize],
                 ..NewTask::default()
@@ -121,7 +123,12 @@ fn pick<const N: usize>(bits: u32, from: [&str; N]) -> Vec<String> {
 
 fn asking(dice: u32) -> ClaimRequest {
     let tags = words([&[] as &[&str], &[], &["red"], &["red", "blue"]][(dice % 4) as usize]);
-    ClaimRequest { tags, lease: Duration::from_secs(5), ..request() }
+    let takes = match dice / 4 % 4 {
+        2 => Takes::new(|command| command.is_none()),
+        3 => Takes::new(|command| command.is_some()),
+        _ => Takes::default(),
+    };
+    ClaimRequest { tags, takes, lease: Duration::from_secs(5), ..request() }
 }
 
 fn verdict(dice: u32) -> Verdict {

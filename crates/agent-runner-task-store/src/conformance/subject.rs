@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     AddReport, Attempt, Beat, Budget, Claim, ClaimRequest, Counts, Fence, Filter, ManualClock,
-    NewTask, Overlap, Report, RunningTask, Selector, StoreError, Task, TaskId, TaskStatus,
+    NewTask, Overlap, Report, RunningTask, Selector, StoreError, Takes, Task, TaskId, TaskStatus,
     TaskStore, Verdict, Worker,
 };
 
@@ -53,7 +53,13 @@ pub(super) fn worker(number: u32) -> Worker {
 }
 
 pub(super) fn request() -> ClaimRequest {
-    ClaimRequest { worker: worker(1), lease: LEASE, budget: Budget::default(), tags: vec![] }
+    ClaimRequest {
+        worker: worker(1),
+        lease: LEASE,
+        budget: Budget::default(),
+        tags: vec![],
+        takes: Takes::default(),
+    }
 }
 
 pub(super) const FAILED: Verdict = Verdict::Failed { retry_after: Duration::ZERO };

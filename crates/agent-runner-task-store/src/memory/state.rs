@@ -68,7 +68,9 @@ impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Millis) -> Option<Claim> {
         let place = self.queue.iter().map(|(_, place)| *place).find(|place| {
             let entry = &self.tasks[place];
-            any_tag(&request.tags, &entry.spec.tags) && self.is_claimable(entry, now)
+            any_tag(&request.tags, &entry.spec.tags)
+                && self.is_claimable(entry, now)
+                && request.takes.takes(entry.spec.command.as_ref())
         })?;
         let nonce = rand::random();
         let lease = clock::length(request.lease);

@@ -1,14 +1,12 @@
 //! Claiming: the head of an index, never a scan.
 
-use rusqlite::OptionalExtension;
-
 use super::{
     fault::Outcome,
     row::RawTask,
     state::State,
     tx::{Spot, Tx},
 };
-use crate::{Claim, ClaimRequest, Fence, Worker, clock};
+use crate::{Claim, ClaimRequest, CommandLine, Fence, Takes, Worker, clock};
 
 /// How many elapsed delays one claim brings back. More come with the next one.
 const PROMOTED: i64 = 1_000;
@@ -44,7 +42,11 @@ impl Tx<'_> {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Outcome<Found> {
         self.promote()?;
         for _ in 0..PARKED {
-            let Some(spot) = self.head(&request.tags)? else { return Ok(Found::Nothing) };
+            let (head, passed_over) = self.head(request)?;
+            if self.wake_behind(&passed_over)? {
+                continue;
+            }
+            let Some(spot) = head else { return Ok(Found::Nothing) };
             let closed = if spot.marks.wants() { self.in_the_way(spot)? } else { None };
             match closed {
                 Some(resource) => self.park(spot, &resource)?,
@@ -65,26 +67,58 @@ impl Tx<'_> {
         due.into_iter().try_for_each(|spot| self.set_state(spot, State::Ready))
     }
 
-    /// The ready task that comes first.
-    fn head(&self, tags: &[String]) -> Outcome<Option<Spot>> {
+    /// The ready task that comes first of those that are asked for, and those before it which are
+    /// not taken and want resources.
+    fn head(&self, request: &ClaimRequest) -> Outcome<(Option<Spot>, Vec<Spot>)> {
+        let ClaimRequest { tags, takes, .. } = request;
+        let mut passed_over = Vec::new();
         if tags.is_empty() {
-            return self.first(
-                "SELECT seq, state, priority, marks FROM task INDEXED BY task_ready
-                 WHERE state = 0 ORDER BY priority DESC, seq LIMIT 1",
-                [],
-                Spot::read,
-            );
+            let mut ready = self.prepare(
+                "SELECT seq, 0, priority, marks FROM task INDEXED BY task_ready
+                 WHERE state = 0 ORDER BY priority DESC, seq",
+            )?;
+            let ready = ready.query_map([], Spot::read)?;
+            return Ok((self.first_taken(ready, takes, &mut passed_over)?, passed_over));
         }
         let mut statement = self.prepare(
-            "SELECT rank, seq FROM ready_tag WHERE name = ?1 ORDER BY rank, seq LIMIT 1",
+            "SELECT seq, 0, -rank, (SELECT marks FROM task WHERE task.seq = ready_tag.seq)
+             FROM ready_tag WHERE name = ?1 ORDER BY rank, seq",
         )?;
-        let mut best: Option<(i64, i64)> = None;
+        let mut best: Option<Spot> = None;
         for tag in tags {
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let head = statement.query_row([tag], read).optional()?;
-            best = best.into_iter().chain(head).min();
+            let ready = statement.query_map([tag], Spot::read)?;
+            let head = self.first_taken(ready, takes, &mut passed_over)?;
+            best = best.into_iter().chain(head).min_by_key(|spot| (-spot.priority, spot.seq));
         }
-        best.map(|(_, seq)| self.spot(seq)).transpose()
+        Ok((best, passed_over))
+    }
+
+    fn first_taken(
+        &self,
+        ready: impl Iterator<Item = rusqlite::Result<Spot>>,
+        takes: &Takes,
+        passed_over: &mut Vec<Spot>,
+    ) -> Outcome<Option<Spot>> {
+        for spot in ready {
+            let spot = spot?;
+            let own = spot.marks.commands() && !takes.takes_all();
+            let command = if own { self.command(spot.seq)? } else { None };
+            if takes.takes(command.as_ref()) {
+                return Ok(Some(spot));
+            }
+            passed_over.extend(spot.marks.wants().then_some(spot));
+        }
+        Ok(None)
+    }
+
+    /// A task's own command.
+    fn command(&self, seq: i64) -> Outcome<Option<CommandLine>> {
+        let text: Option<String> = self
+            .first("SELECT content -> '$.command' FROM spec WHERE seq = ?1", [seq], |row| {
+                row.get(0)
+            })?
+            .flatten();
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
     fn take(&mut self, spot: Spot, request: &ClaimRequest) -> Outcome<RawClaim> {

@@ -10,6 +10,9 @@
 //! since a claim may ask for tags). Whoever is ready and does not take an open resource in the end,
 //! because it is parked elsewhere or leaves, hands it on.
 //!
+//! A claim that passes over a ready task whose command it does not take makes all ready that are
+//! parked behind it on what is open.
+//!
 //! So a resource that tasks are parked on is closed, or a ready task that wants it stands before
 //! them. No claim looks at more tasks than were woken, and whether a pattern overlaps what runs is
 //! asked once for all tasks that want the same pattern.
@@ -106,6 +109,26 @@ impl Tx<'_> {
             |row| row.get(0),
         )?;
         self.hand_on(awaited)
+    }
+
+    /// Makes ready whoever is parked behind these ready tasks, and says whether anybody was.
+    pub(super) fn wake_behind(&mut self, ready: &[Spot]) -> Outcome<bool> {
+        let mut woken = false;
+        for spot in ready {
+            let behind: Vec<i64> = self.all(
+                "SELECT waiter.seq FROM want JOIN waiter ON waiter.resource = want.resource
+                 WHERE want.seq = ?1 AND waiter.tag = ''
+                 AND NOT EXISTS (SELECT 1 FROM closed WHERE closed.resource = want.resource)",
+                [spot.seq],
+                |row| row.get(0),
+            )?;
+            for seq in behind {
+                let spot = self.spot(seq)?;
+                self.set_state(spot, State::Ready)?;
+                woken = true;
+            }
+        }
+        Ok(woken)
     }
 
     /// Has each of some open resources closed by what runs, or wakes those parked on it.

@@ -28,7 +28,7 @@ pub(super) struct Spot {
     pub(super) marks: Marks,
 }
 
-/// Which side tables a task has rows in, so that most tasks touch none.
+/// What a task has that is kept elsewhere, so that for most tasks nothing else is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks(pub(super) i64);
 
@@ -36,7 +36,12 @@ impl Marks {
     pub(super) fn of(task: &NewTask) -> Self {
         let touches = !task.touches.is_empty();
         let wants = touches || !task.locks.is_empty();
-        Self(i64::from(!task.tags.is_empty()) | i64::from(wants) << 1 | i64::from(touches) << 2)
+        Self(
+            i64::from(!task.tags.is_empty())
+                | i64::from(wants) << 1
+                | i64::from(touches) << 2
+                | i64::from(task.command.is_some()) << 3,
+        )
     }
 
     pub(super) const fn tags(self) -> bool {
@@ -46,6 +51,11 @@ impl Marks {
     /// Resources of any kind.
     pub(super) const fn wants(self) -> bool {
         self.0 & 2 != 0
+    }
+
+    /// A command of its own.
+    pub(super) const fn commands(self) -> bool {
+        self.0 & 8 != 0
     }
 
     /// Patterns among them.

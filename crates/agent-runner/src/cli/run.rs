@@ -107,7 +107,7 @@ pub struct Run {
     /// What to do with agents that a killed run left at work [default: kill]
     #[arg(long, value_name = "WHAT", help_heading = "Limits")]
     pub orphans: Option<Orphans>,
-    /// Give up (exit code 6) rather than wait when no credential is ready
+    /// Give up (exit code 6) rather than wait when no credential is ready for what is left
     #[arg(long, help_heading = "Limits")]
     pub no_wait_keys: bool,
     /// Whether agents get their keys request by request, from a gateway on this machine, and never

@@ -41,6 +41,9 @@ pub struct Profile {
     /// The providers whose base URL it takes from its environment, so that keys can be lent to it
     /// request by request.
     pub gateway: Vec<String>,
+    /// The providers of which it needs a credential each, unless it is those of `gateway`; all of
+    /// which there are some, if neither is said.
+    pub providers: Vec<String>,
     /// Whether the prompt of a retry says what went wrong.
     pub feedback: bool,
     /// How it is told of a credential, if its environment does not tell it.
@@ -99,6 +102,11 @@ impl Profiles {
 }
 
 impl Profile {
+    /// The providers of which it needs a credential each; nothing is known of it, if it is none.
+    pub fn providers(&self) -> &[String] {
+        if self.providers.is_empty() { &self.gateway } else { &self.providers }
+    }
+
     /// The words of a command that knows what was lent. What is put in stands where the words do
     /// that resume a session.
     pub fn with_lent(

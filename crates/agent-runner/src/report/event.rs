@@ -119,10 +119,12 @@ pub enum Event {
         /// How long until it is ready again; `None` when only a person can mend it.
         ready_in_s: Option<f64>,
     },
-    /// No credential is ready: the run waits for the first one.
+    /// No credential is ready: tasks wait for it whose agents need it, and others go on.
     KeysExhausted {
         /// How long until the first is ready; `None` when only a person can mend it.
         ready_in_s: Option<f64>,
+        /// Of which providers; none if it is an agent's own login that is refused or paused.
+        providers: Vec<String>,
     },
     /// What the gateway lent in this run, by key and model.
     KeysUsed {

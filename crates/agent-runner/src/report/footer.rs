@@ -74,7 +74,7 @@ impl Footer {
                 self.end(*status, *duration_s);
             }
             Event::ClaimLost { worker, .. } => drop(self.running.remove(worker)),
-            Event::KeysExhausted { ready_in_s } => {
+            Event::KeysExhausted { ready_in_s, .. } => {
                 self.note = match ready_in_s {
                     Some(s) => format!("no key is ready for {s:.0}s"),
                     None => "no key is left".into(),

@@ -1,6 +1,6 @@
 //! An event as one line for people.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agent_runner_gateway::Line;
 use agent_runner_task_store::TaskStatus;
@@ -8,7 +8,7 @@ use agent_runner_task_store::TaskStatus;
 use super::Event;
 use crate::run::{DiffStat, Proof};
 use crate::ui::{BOLD, DIM, ERROR, GOOD, WARNING, headline, printable};
-use crate::units::{count, show_duration, show_tokens};
+use crate::units::{count, show_clock, show_duration, show_tokens};
 
 /// The line, or `None` for an event that says nothing to a person.
 pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
@@ -57,15 +57,9 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
             Some(s) => format!("{WARNING}⏸{WARNING:#} {key} is {state}, ready in {}", seconds(*s)),
             None => format!("{ERROR}⏸{ERROR:#} {key} is {state}"),
         }),
-        Event::KeysExhausted { ready_in_s } => Some(match ready_in_s {
-            Some(s) => format!(
-                "{WARNING}⏸{WARNING:#} no key is ready: waiting {} for the first",
-                seconds(*s)
-            ),
-            None => format!(
-                "{ERROR}⏸{ERROR:#} no key is left: `agent-runner keys list` says why, `keys reset` that one works again"
-            ),
-        }),
+        Event::KeysExhausted { ready_in_s, providers } => {
+            Some(exhausted(*ready_in_s, &providers.join(", ")))
+        }
         Event::KeysUsed { lines } => Some(used(lines)),
         Event::StartsHeld { message, at_work, .. } => Some(format!(
             "{WARNING}⏸{WARNING:#} no more agents are started: {message}; {at_work} at work"
@@ -133,6 +127,33 @@ fn finished(event: &Event) -> Option<String> {
         line = format!("{line}, again in {}", seconds(*after));
     }
     Some(format!("{line} {DIM}{} attempt {attempt} w{worker}{DIM:#}", seconds(*duration_s)))
+}
+
+/// What tasks wait for, until when, and what a person can do.
+fn exhausted(ready_in_s: Option<f64>, providers: &str) -> String {
+    match (ready_in_s, providers) {
+        (Some(s), "") => format!(
+            "{WARNING}⏸{WARNING:#} the provider takes no more for now: the agent's tasks wait {}",
+            seconds(s)
+        ),
+        (None, "") => format!(
+            "{ERROR}⏸{ERROR:#} the agent's own login is refused: log in anew, or give it keys (`agent-runner help environment`)"
+        ),
+        (Some(s), _) => format!(
+            "{WARNING}⏸{WARNING:#} no key of {providers} is ready before {} (in {}): tasks that need one wait; another key would help, or `agent-runner keys reset` once one works again",
+            at(s),
+            seconds(s)
+        ),
+        (None, _) => format!(
+            "{ERROR}⏸{ERROR:#} no key of {providers} is left: `agent-runner keys list` says why, `keys reset` that one works again"
+        ),
+    }
+}
+
+/// The clock's time in so many seconds.
+fn at(in_s: f64) -> String {
+    let wait = Duration::try_from_secs_f64(in_s).unwrap_or_default();
+    SystemTime::now().checked_add(wait).map(show_clock).unwrap_or_default()
 }
 
 /// Where the work of an attempt is that succeeded.

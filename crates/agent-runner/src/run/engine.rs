@@ -10,7 +10,7 @@ use std::{
 use agent_runner_backoff::ExponentialBackoff;
 use agent_runner_lock::{Acquire, CleanOptions, LockDir, TaskLock};
 use agent_runner_pool::{Ended as PoolEnded, Event as PoolEvent, Pool};
-use agent_runner_task_store::{ClaimRequest, Counts, TaskId, TaskStore, Worker};
+use agent_runner_task_store::{ClaimRequest, Counts, Takes, TaskId, TaskStore, Worker};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -28,6 +28,7 @@ use super::{
     key_keeper::KeyKeeper,
     lending::Lending,
     limits::Limits,
+    needs::Agents,
     programs::Programs,
     queue::{Job, TaskQueue},
     settings::Settings,
@@ -259,9 +260,11 @@ impl Engine {
                 lease: LEASE,
                 budget: self.settings.budget,
                 tags: self.settings.tags.clone(),
+                takes: Takes::default(),
             },
             backoff: self.backoff(),
             orphans: self.settings.orphans,
+            agents: Agents::new(self.settings.recipe.as_ref(), &self.settings.profiles),
             wait_for_keys: self.settings.wait_for_keys,
             allowance: Allowance::new(self.settings.limit),
             admission: Admission::new(

@@ -11,8 +11,9 @@ use tokio::sync::OnceCell;
 
 use super::{
     attempt::Ended,
+    needs::needs,
     outcome::Outcome,
-    supply::{Lent, Settled, Supply},
+    supply::{Lent, Needs, Settled, Supply},
 };
 use crate::{
     cli::GatewayMode,
@@ -54,7 +55,7 @@ pub(super) enum Grant {
     /// Keys of its own.
     Keys(Lent),
     /// A token, and the variables that make an agent use it.
-    Token { access: Box<Access>, variables: Vec<(String, String)> },
+    Token { needs: Needs, access: Box<Access>, variables: Vec<(String, String)> },
 }
 
 impl Lending {
@@ -91,7 +92,7 @@ impl Lending {
                 let why = "a budget is set, and this agent is not known to take a base URL: say `--gateway on` if it does";
                 return Err(Ended::new(Outcome::Invalid, why.to_owned()));
             }
-            let lent = self.supply.lend().map(Grant::Keys);
+            let lent = self.supply.lend(&needs(profile)).map(Grant::Keys);
             return lent.ok_or_else(|| {
                 Ended::new(Outcome::Throttled, "no credential was ready".to_owned())
             });
@@ -101,7 +102,7 @@ impl Lending {
             .await
             .map_err(|error| Ended::new(Outcome::WorkerFailed, crate::error::chain_of(&error)))?;
         let caller = self.caller(task).await?;
-        Ok(grant(gateway, caller))
+        Ok(grant(gateway, caller, needs(profile)))
     }
 
     /// What all attempts used.
@@ -113,7 +114,8 @@ impl Lending {
     pub(super) fn settle(&self, grant: Grant, ended: &Ended) -> Settled {
         match grant {
             Grant::Keys(lent) => self.supply.settle(lent, ended.outcome, ended.retry_after),
-            Grant::Token { access, .. } => self.supply.settle_lent_by_request(
+            Grant::Token { needs, access, .. } => self.supply.settle_lent_by_request(
+                &needs,
                 ended.outcome,
                 ended.retry_after,
                 access.refused(),
@@ -215,13 +217,13 @@ impl Grant {
 }
 
 /// A token, with the variables that SDKs of all providers know.
-fn grant(gateway: &Gateway, caller: Caller) -> Grant {
+fn grant(gateway: &Gateway, caller: Caller, needs: Needs) -> Grant {
     let access = gateway.lend(caller);
     let mut variables = vec![without_proxy("NO_PROXY"), without_proxy("no_proxy")];
     for provider in gateway.providers() {
         variables.extend(variables_of(provider, &gateway.base_url(provider), access.token()));
     }
-    Grant::Token { access: Box::new(access), variables }
+    Grant::Token { needs, access: Box::new(access), variables }
 }
 
 /// What makes a provider's SDK ask the gateway.

@@ -17,6 +17,7 @@ mod leftovers;
 mod lending;
 mod limits;
 mod locks;
+mod needs;
 mod outcome;
 mod plan;
 mod programs;

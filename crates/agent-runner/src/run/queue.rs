@@ -20,10 +20,11 @@ use super::{
     attempt::Ended,
     claims::{Claims, Held},
     locks::Locks,
+    needs::{Agents, Selection},
     outcome::{Outcome, Payer},
     proof::Proof,
     shutdown::{Shutdown, Stage},
-    supply::{Ready, Supply},
+    supply::{Hold, Needs, Supply},
     tally::Tally,
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(super) struct TaskQueue {
     pub(super) request: ClaimRequest,
     pub(super) backoff: ExponentialBackoff,
     pub(super) orphans: Orphans,
+    pub(super) agents: Arc<Agents>,
     pub(super) wait_for_keys: bool,
     pub(super) allowance: Allowance,
     pub(super) admission: Arc<Admission>,
@@ -125,24 +127,26 @@ impl Source<Ended, Ended> for TaskQueue {
             () = stop.stopped() => return Ok(None),
         };
         while !stop.is_stopped() && !self.is_draining() && self.allowance.is_left() {
-            if !self.keys_are_ready(stop).await {
-                continue;
-            }
             // What this waits for is registered before the store is asked, so that no ring is missed.
             let changed = self.changed.notified();
             let (mut due, mut counts) = self.look().await?;
+            let selection = self.agents.select(self.supply.held());
             if counts.pending > 0 {
                 // A task that is claimed is started at once: what there is to wait for comes first.
                 let Some(place) = self.admission.admit(stop).await else { break };
                 (due, counts) = self.look().await?;
-                if let Some(assignment) = self.claim(worker, place).await? {
+                if let Some(assignment) = self.claim(worker, place, &selection).await? {
                     return Ok(Some(assignment));
                 }
             }
-            if counts.running == 0 && due.is_none() {
+            let waits = selection.waits();
+            let idle = counts.running == 0 && due.is_none();
+            if idle && waits.is_empty() {
                 return Ok(None);
             }
-            let pause = due.unwrap_or(POLL).clamp(Duration::from_millis(1), POLL);
+            let first = self.tell_waits(waits, idle);
+            let pause = due.into_iter().chain(first).min().unwrap_or(POLL);
+            let pause = pause.clamp(Duration::from_millis(1), POLL);
             tokio::select! {
                 () = stop.stopped() => {}
                 () = changed => {}
@@ -168,7 +172,7 @@ impl Source<Ended, Ended> for TaskQueue {
         // Where a failure may be the last that is allowed, it is counted before more is started.
         let counts_first = report.verdict != Verdict::Succeeded && self.tally.has_limit();
         let takes_more = then == Then::Next && kept.is_ok() && !counts_first && self.takes_more();
-        let request = takes_more.then(|| self.request_of(worker));
+        let request = takes_more.then(|| self.request_of(worker, &Selection::default()));
         let finished = self.finish(&job.claim.fence, &report, request.as_ref()).await;
         // The store knows the end before anybody else can take the lock.
         job.unlock();
@@ -208,10 +212,11 @@ impl TaskQueue {
         &self,
         worker: WorkerId,
         place: Place,
+        selection: &Selection,
     ) -> Result<Option<Assignment<Arc<Job>>>, SourceError> {
         let mut place = Some(place);
         while self.allowance.take() {
-            let Some(claim) = self.store.claim(&self.request_of(worker)).await? else {
+            let Some(claim) = self.store.claim(&self.request_of(worker, selection)).await? else {
                 self.allowance.give_back();
                 break;
             };
@@ -277,9 +282,9 @@ impl TaskQueue {
         }
     }
 
-    fn request_of(&self, worker: WorkerId) -> ClaimRequest {
+    fn request_of(&self, worker: WorkerId, selection: &Selection) -> ClaimRequest {
         let worker = Worker { number: worker.number(), ..self.request.worker.clone() };
-        ClaimRequest { worker, ..self.request.clone() }
+        ClaimRequest { worker, takes: selection.takes.clone(), ..self.request.clone() }
     }
 
     fn is_draining(&self) -> bool {
@@ -290,36 +295,28 @@ impl TaskQueue {
     /// the allowance is taken.
     fn takes_more(&self) -> bool {
         !self.is_draining()
-            && self.supply.ready() == Ready::Now
+            && self.supply.held().is_empty()
             && self.admission.may_go_on()
             && self.allowance.take()
     }
 
-    /// Waits for a credential. `false` means: look again.
-    async fn keys_are_ready(&self, stop: &Stop) -> bool {
-        let wait = match self.supply.ready() {
-            Ready::Now => return true,
-            Ready::In(wait) => Some(wait),
-            Ready::Never => None,
-        };
-        let ready_in_s = wait.map(|wait| wait.as_secs_f64());
-        match wait {
-            Some(wait) if self.wait_for_keys || self.supply.is_pause() => {
-                if self.supply.announce() {
-                    self.reporter.tell(&Event::KeysExhausted { ready_in_s });
-                }
-                tokio::select! {
-                    () = stop.stopped() => {}
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
-            _ => {
-                self.reporter.tell(&Event::KeysExhausted { ready_in_s });
-                self.shutdown.advance(Stage::Draining, Exit::NoKeys, "no key is ready");
-                stop.stopped().await;
+    /// Tells what tasks wait for that were passed over, and says how long until the first of them
+    /// can go on. If nothing else is left to be done, and waiting does not help or is not wanted,
+    /// it is the end.
+    fn tell_waits(&self, waits: Vec<(Needs, Hold)>, idle: bool) -> Option<Duration> {
+        for (needs, hold) in &waits {
+            if self.supply.announce(needs) {
+                self.reporter.tell(&Event::KeysExhausted {
+                    ready_in_s: hold.lasts.map(|wait| wait.as_secs_f64()),
+                    providers: hold.providers.clone(),
+                });
             }
         }
-        false
+        let first = Hold::first(waits.into_iter().map(|(_, hold)| hold))?;
+        if idle && (first.lasts.is_none() || !(self.wait_for_keys || first.is_pause)) {
+            self.shutdown.advance(Stage::Draining, Exit::NoKeys, "no key is ready");
+        }
+        first.lasts
     }
 
     fn report(&self, job: &Job, end: &End<Ended, Ended>) -> Report {

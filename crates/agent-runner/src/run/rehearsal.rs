@@ -3,7 +3,7 @@
 use std::{process, time::Duration};
 
 use agent_runner_lock::{LockDir, TaskLock};
-use agent_runner_task_store::{Budget, Claim, ClaimRequest, Worker};
+use agent_runner_task_store::{Budget, Claim, ClaimRequest, Takes, Worker};
 
 use super::host;
 use crate::{
@@ -31,6 +31,7 @@ pub async fn claim_and_hold(project: &Project) -> Result<Holding> {
         lease: Duration::from_secs(30),
         budget: Budget::default(),
         tags: Vec::new(),
+        takes: Takes::default(),
     };
     let claim =
         store.claim(&request).await?.ok_or_else(|| Error::invalid("there is no task to claim"))?;

@@ -14,8 +14,8 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    Budget, ClaimRequest, Filter, NewTask, Report, SqliteStore, StoreError, TaskId, TaskStatus,
-    TaskStore, Verdict, Worker,
+    Budget, ClaimRequest, Filter, NewTask, Report, SqliteStore, StoreError, Takes, TaskId,
+    TaskStatus, TaskStore, Verdict, Worker,
 };
 use rand::RngExt;
 
@@ -141,7 +141,13 @@ async fn work(store: &SqliteStore, acknowledged: impl Fn(&TaskId)) -> Result<(),
     let run = format!("{}-{}", std::process::id(), rand::random::<u64>());
     let worker = Worker { run, host: "here".into(), pid: std::process::id(), number: 0 };
     let budget = Budget { attempts: 1, recoveries: u32::MAX };
-    let request = ClaimRequest { worker, lease: Duration::from_millis(50), budget, tags: vec![] };
+    let request = ClaimRequest {
+        worker,
+        lease: Duration::from_millis(50),
+        budget,
+        tags: vec![],
+        takes: Takes::default(),
+    };
     while store.counts().await?.open() > 0 {
         store.rescue_expired(10).await?;
         let mut claim = store.claim(&request).await?;

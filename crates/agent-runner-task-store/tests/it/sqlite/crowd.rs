@@ -10,8 +10,8 @@ use std::{
 };
 
 use agent_runner_task_store::{
-    Budget, ClaimRequest, ManualClock, NewTask, Report, Selector, TaskId, TaskStore, Verdict,
-    Worker,
+    Budget, ClaimRequest, ManualClock, NewTask, Report, Selector, Takes, TaskId, TaskStore,
+    Verdict, Worker,
     conformance::model::{Action, replay},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -47,7 +47,13 @@ fn request() -> impl Strategy<Value = ClaimRequest> {
     tags().prop_map(|tags| {
         let worker = Worker { run: "crowd".into(), host: "here".into(), pid: 1, number: 0 };
         let budget = Budget { attempts: 1_000, recoveries: 1_000 };
-        ClaimRequest { worker, lease: Duration::from_secs(60), budget, tags }
+        ClaimRequest {
+            worker,
+            lease: Duration::from_secs(60),
+            budget,
+            tags,
+            takes: Takes::default(),
+        }
     })
 }
 
@@ -160,7 +166,7 @@ async fn the_number_of_tasks_that_wait_does_not_matter() {
     store.add((0..400).map(touching).collect()).await.expect("the tasks are good");
     let worker = Worker { run: "one".into(), host: "here".into(), pid: 1, number: 0 };
     let (lease, budget) = (Duration::from_secs(60), Budget::default());
-    let request = ClaimRequest { worker, lease, budget, tags: vec![] };
+    let request = ClaimRequest { worker, lease, budget, tags: vec![], takes: Takes::default() };
     let mut ends = 0;
     let mut running = Vec::new();
     loop {

@@ -8,7 +8,7 @@ use std::{
 
 use agent_runner_task_store::{
     Budget, ClaimRequest, Clock, CommandLine, Fence, Filter, ManualClock, NewTask, Report,
-    SqliteStore, StoreError, TaskId, TaskStatus, TaskStore, Verdict, Worker,
+    SqliteStore, StoreError, Takes, TaskId, TaskStatus, TaskStore, Verdict, Worker,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -116,7 +116,7 @@ async fn nobody_notices_that_the_store_was_of_version_1() {
 fn request() -> ClaimRequest {
     let worker = Worker { run: "new".into(), host: "here".into(), pid: 1, number: 0 };
     let (lease, budget) = (Duration::from_secs(60), Budget::default());
-    ClaimRequest { worker, lease, budget, tags: vec![] }
+    ClaimRequest { worker, lease, budget, tags: vec![], takes: Takes::default() }
 }
 
 #[test]

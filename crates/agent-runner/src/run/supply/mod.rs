@@ -1,19 +1,23 @@
 //! The credentials of a run: which are lent to an attempt, and what its end says about them.
 
+mod held;
+mod pause;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
-use agent_runner_backoff::{AdaptiveBackoff, ExponentialBackoff};
 use agent_runner_credentials::{
     Credential, End, ExposeSecret, Form, KeyRing, KeySnapshot, Lent as Lease, Rejection,
     SharedRing, Snapshot, StateFile, Want, is_key_variable,
 };
 use agent_runner_gateway::Refused;
 
+pub(super) use self::held::{Held, Hold, Needs};
+use self::pause::Pause;
 use super::outcome::Outcome;
 use crate::{error::Result, key_state, keys, project::Project, report::Event, ui::Ui};
 
@@ -36,30 +40,22 @@ pub struct Supply {
 #[derive(Debug)]
 struct State {
     ring: SharedRing,
-    paused_until: Option<Instant>,
-    backoff: AdaptiveBackoff,
-    /// No key is known, and the provider refused the agent's own login.
-    refused: bool,
-    announced: bool,
+    /// By what the agents need that met them.
+    pauses: BTreeMap<Needs, Pause>,
+    /// The waits that were told, by what is needed.
+    told: BTreeSet<Needs>,
     /// By provider, the model for which there was no key when an agent asked: its limits are its own.
     scarce: BTreeMap<String, String>,
-}
-
-/// Whether an attempt can be supplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ready {
-    /// Yes.
-    Now,
-    /// Not for so long.
-    In(Duration),
-    /// Not until a person does something.
-    Never,
 }
 
 /// What was lent to an attempt: at most one credential of each provider.
 #[derive(Debug)]
 pub(super) struct Lent {
+    needs: Needs,
+    /// Of what is needed.
     leases: Vec<Lease>,
+    /// What an agent may find beside that.
+    others: Vec<Lease>,
     label: Option<String>,
 }
 
@@ -98,10 +94,8 @@ impl Supply {
             ring: ring.clone(),
             state: Mutex::new(State {
                 ring,
-                paused_until: None,
-                backoff: AdaptiveBackoff::new(ExponentialBackoff::new()),
-                refused: false,
-                announced: false,
+                pauses: BTreeMap::new(),
+                told: BTreeSet::new(),
                 scarce: BTreeMap::new(),
             }),
         })
@@ -151,49 +145,44 @@ impl Supply {
         self.variables.iter().map(String::as_str)
     }
 
-    /// Whether an attempt can be supplied now.
-    pub(super) fn ready(&self) -> Ready {
-        let mut state = self.lock();
-        if state.refused {
-            return Ready::Never;
-        }
-        let pause = state.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
-        let mut longest = pause.unwrap_or_default();
+    /// What is in the way of agents now.
+    pub(super) fn held(&self) -> Held {
+        let state = &mut *self.lock();
+        let mut held = Held::default();
         for provider in &self.providers {
             let want = state.want(provider);
             let rest = self.ring.with(|ring, now| {
                 let at = ring.next_ready(now, &want)?;
                 Some(at.duration_since(now).unwrap_or_default())
             });
-            let Some(rest) = rest else { return Ready::Never };
-            if rest.is_zero() {
+            if rest.is_some_and(|rest| rest.is_zero()) {
                 state.scarce.remove(provider);
+            } else {
+                held.providers.insert(provider.clone(), rest);
             }
-            longest = longest.max(rest);
         }
-        if longest.is_zero() {
-            state.announced = false;
-            return Ready::Now;
-        }
-        Ready::In(longest)
-    }
-
-    /// Whether what is waited for is a pause for everybody, and no key's rest.
-    pub(super) fn is_pause(&self) -> bool {
-        self.lock().paused_until.is_some_and(|until| until > Instant::now())
+        let pauses = state.pauses.iter();
+        held.pauses = pauses.filter_map(|(needs, it)| Some((needs.clone(), it.left()?))).collect();
+        state.told.retain(|needs| held.of(needs).is_some());
+        held
     }
 
     /// Whether this wait has not been told yet.
-    pub(super) fn announce(&self) -> bool {
-        !std::mem::replace(&mut self.lock().announced, true)
+    pub(super) fn announce(&self, needs: &Needs) -> bool {
+        self.lock().told.insert(needs.clone())
     }
 
-    /// Lends a credential of each provider; `None` when one has none ready.
-    pub(super) fn lend(&self) -> Option<Lent> {
+    /// Lends a credential of each provider that is needed; `None` when one has none ready. Those of
+    /// others are lent as well where they are ready: the project's own programs may use them.
+    pub(super) fn lend(&self, needs: &Needs) -> Option<Lent> {
         let lease = |provider| self.ring.try_lease(&Want::process().provider(provider)).ok();
-        let leases: Vec<_> = self.providers.iter().map(lease).collect::<Option<_>>()?;
+        let (needed, others): (Vec<_>, Vec<_>) =
+            self.providers.iter().partition(|provider| needs.include(provider));
+        let leases: Vec<_> = needed.into_iter().map(lease).collect::<Option<_>>()?;
+        let others = others.into_iter().filter_map(lease).collect();
         let labels: Vec<_> = leases.iter().map(|lease| lease.credential().label.clone()).collect();
-        Some(Lent { label: (!labels.is_empty()).then(|| labels.join("+")), leases })
+        let label = (!labels.is_empty()).then(|| labels.join("+"));
+        Some(Lent { needs: needs.clone(), leases, others, label })
     }
 
     /// Takes back what was lent, and learns from how the attempt ended.
@@ -201,7 +190,8 @@ impl Supply {
         let mut state = self.lock();
         let Some(rejection) = rejection(outcome, wait) else {
             if outcome == Outcome::Succeeded {
-                state.succeed(lent);
+                state.succeed(&lent.needs);
+                lent.end(End::Success(None));
                 return Settled { retry_after: None, event: None };
             }
             lent.end(End::Lost);
@@ -210,8 +200,9 @@ impl Supply {
         if lent.leases.len() == 1 && rejection.is_about_key() {
             return state.reject(lent, rejection);
         }
+        let needs = lent.needs.clone();
         lent.end(End::Lost);
-        state.pause(rejection)
+        state.pause(needs, rejection)
     }
 
     /// Learns from how an attempt ended whose keys were lent request by request: the ring has heard
@@ -219,6 +210,7 @@ impl Supply {
     /// uses something else, and everybody waits.
     pub(super) fn settle_lent_by_request(
         &self,
+        needs: &Needs,
         outcome: Outcome,
         wait: Option<Duration>,
         refused: Option<Refused>,
@@ -227,14 +219,14 @@ impl Supply {
         if let Some(Refused { provider, model: Some(model), .. }) = refused {
             self.lock().scarce.insert(provider, model);
         }
-        let is_known = rejection.is_some() && self.ready() != Ready::Now;
+        let is_known = rejection.is_some() && self.held().of(needs).is_some();
         let mut state = self.lock();
         match rejection {
             _ if is_known => Settled { retry_after: None, event: None },
-            Some(rejection) => state.pause(rejection),
+            Some(rejection) => state.pause(needs.clone(), rejection),
             None => {
                 if outcome == Outcome::Succeeded {
-                    state.backoff.record_success();
+                    state.succeed(needs);
                 }
                 Settled { retry_after: wait, event: None }
             }
@@ -256,9 +248,10 @@ impl State {
         }
     }
 
-    fn succeed(&mut self, lent: Lent) {
-        self.backoff.record_success();
-        lent.end(End::Success(None));
+    fn succeed(&mut self, needs: &Needs) {
+        if let Some(pause) = self.pauses.get_mut(needs) {
+            pause.succeed();
+        }
     }
 
     /// One key is at fault: it rests, and the task goes to the next one at once.
@@ -284,16 +277,9 @@ impl State {
         self.ring.snapshot().keys.into_iter().find(|key| key.label == label)
     }
 
-    /// Nobody's key, or one that is not known: everybody waits. A login that is refused is the end.
-    fn pause(&mut self, rejection: Rejection) -> Settled {
-        self.refused |= matches!(rejection, Rejection::Unauthorized | Rejection::Billing);
-        self.backoff.record_failure();
-        if let Some(wait) = rejection.retry_after() {
-            self.backoff.record_retry_after(wait);
-        }
-        let wait = self.backoff.delay();
-        let until = Instant::now() + wait;
-        self.paused_until = Some(self.paused_until.map_or(until, |known| known.max(until)));
+    /// Nobody's key, or one that is not known: all agents wait that need the same.
+    fn pause(&mut self, needs: Needs, rejection: Rejection) -> Settled {
+        let wait = self.pauses.entry(needs).or_default().prolong(rejection);
         Settled { retry_after: Some(wait), event: None }
     }
 }
@@ -302,6 +288,9 @@ impl Lent {
     fn end(self, end: End<'_>) {
         for lease in self.leases {
             lease.settle(end);
+        }
+        for lease in self.others {
+            lease.settle(End::Lost);
         }
     }
 
@@ -312,8 +301,8 @@ impl Lent {
 
     /// What the agent finds in its environment.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
-        self.leases
-            .iter()
+        let leases = self.leases.iter().chain(&self.others);
+        leases
             .flat_map(|lease| lease.credential().environment())
             .map(|(name, value)| (name, value.expose_secret().to_owned()))
             .collect()
