@@ -35,7 +35,7 @@ pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
     if command.memory_limit.is_some() && !sys::KNOWS_MEMORY {
         return Err(SpawnError::MemoryLimit);
     }
-    let program = program::find(&command.program, search_path(&command))?;
+    let program = program::locate(&command.program, search_path(&command))?;
     let output = Output::new(command.log.take(), &command.secrets, command.listener.take())?;
     let stdin = match std::mem::take(&mut command.stdin) {
         Stdin::Null => None,
@@ -47,7 +47,7 @@ pub(crate) fn launch(mut command: Command) -> Result<Launched, SpawnError> {
     let place = command.cgroups.as_ref().map(|Cgroups(place)| place);
     let group = place.and_then(|place| Group::create(place, &mark, command.memory_limit));
     let Spawned { leader, pipes, feed } = sys::spawn(built, command.merge_output, stdin)
-        .map_err(|source| explain(source, &program, command.current_dir.as_deref()))?;
+        .map_err(|source| explain(source, &command, &program))?;
     registration.spawned(leader.id());
     if let Some(group) = &group {
         group.take_in(leader.pid());
@@ -86,12 +86,15 @@ fn search_path(command: &Command) -> Option<OsString> {
 }
 
 /// The system says "no such file" for a missing directory and a missing interpreter as well.
-fn explain(source: io::Error, program: &Path, dir: Option<&Path>) -> SpawnError {
-    if let Some(dir) = dir {
+fn explain(source: io::Error, command: &Command, program: &Path) -> SpawnError {
+    if let Some(dir) = &command.current_dir {
         let entered = fs::metadata(dir.join("."));
         if let Err(source) = entered {
-            return SpawnError::WorkingDirectory { path: dir.to_owned(), source };
+            return SpawnError::WorkingDirectory { path: dir.clone(), source };
         }
+    }
+    if let Err(error) = program::check(&command.program, program) {
+        return error;
     }
     let path = program.to_owned();
     let is_about_a_file =

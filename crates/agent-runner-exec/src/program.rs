@@ -22,14 +22,23 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 ///
 /// As for [`Command::spawn`](crate::Command::spawn): not found, or not executable.
 pub fn find_program(program: impl AsRef<OsStr>) -> Result<PathBuf, SpawnError> {
-    find(program.as_ref(), env::var_os("PATH"))
+    let program = program.as_ref();
+    let path = locate(program, env::var_os("PATH"))?;
+    check(program, &path).map(|()| path)
 }
 
-/// The absolute path of `program`, searched in `path` if it is a bare name.
-pub(crate) fn find(program: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
-    if Path::new(program).components().count() > 1 || Path::new(program).is_absolute() {
-        return check(program);
-    }
+/// The absolute path of `program`, searched in `path` if it is a bare name. Another one is not looked
+/// at: the system does that when the program is started.
+pub(crate) fn locate(program: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
+    if is_bare(program) { search(program, path) } else { absolute(Path::new(program)) }
+}
+
+fn is_bare(program: &OsStr) -> bool {
+    let path = Path::new(program);
+    path.components().count() <= 1 && !path.is_absolute()
+}
+
+fn search(program: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     let folders: Vec<_> = env::split_paths(&path.unwrap_or_else(|| DEFAULT_PATH.into())).collect();
     let mut not_executable = None;
     for candidate in folders.iter().map(|folder| folder.join(program)) {
@@ -46,12 +55,12 @@ pub(crate) fn find(program: &OsStr, path: Option<OsString>) -> Result<PathBuf, S
     })
 }
 
-fn check(program: &OsStr) -> Result<PathBuf, SpawnError> {
-    let path = absolute(Path::new(program))?;
-    if sys::is_executable(&path) {
-        Ok(path)
+/// Looks whether a program, called so and located there, can be executed.
+pub(crate) fn check(program: &OsStr, path: &Path) -> Result<(), SpawnError> {
+    if sys::is_executable(path) {
+        Ok(())
     } else if path.exists() {
-        Err(SpawnError::NotExecutable { path })
+        Err(SpawnError::NotExecutable { path: path.to_owned() })
     } else {
         Err(SpawnError::ProgramNotFound { program: program.to_owned(), searched: Vec::new() })
     }

@@ -5,7 +5,7 @@
 //! the group is killed.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, ErrorKind, PipeReader, PipeWriter},
     os::{
         fd::{AsFd, OwnedFd},
@@ -86,6 +86,8 @@ pub(crate) fn spawn(
 pub(crate) struct Leader {
     pid: Pid,
     pidfd: AsyncFd<OwnedFd>,
+    /// Its line in `/proc`, if it could be opened.
+    stat: Option<File>,
 }
 
 impl Leader {
@@ -93,7 +95,7 @@ impl Leader {
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
         let watch = || watch_pidfd(pidfd_open(pid, PidfdFlags::empty())?);
         let pidfd = watch().inspect_err(|_| abandon(pid))?;
-        Ok(Self { pid, pidfd })
+        Ok(Self { pid, pidfd, stat: Stat::open(pid).ok() })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -106,7 +108,7 @@ impl Leader {
 
     /// What it took so far, with those that it waited for.
     pub(crate) fn cpu(&self) -> Cpu {
-        Stat::of(self.pid).map(|stat| stat.cpu).unwrap_or_default()
+        self.stat().map(|stat| stat.cpu).unwrap_or_default()
     }
 
     /// Waits until the child is dead, but leaves it to be reaped.
@@ -117,7 +119,11 @@ impl Leader {
 
     /// Whether the child is dead, by a look.
     pub(crate) fn is_dead(&self) -> bool {
-        Stat::of(self.pid).is_none_or(|stat| stat.is_dead())
+        self.stat().is_none_or(|stat| stat.is_dead())
+    }
+
+    fn stat(&self) -> Option<Stat> {
+        self.stat.as_ref().map_or_else(|| Stat::of(self.pid), Stat::read)
     }
 
     /// Takes the status of a dead child; `None` if it lives.
@@ -289,7 +295,7 @@ fn write_on(
 
 /// Who the child is.
 pub(crate) fn identity(leader: &Leader, mark: Mark) -> ProcessIdentity {
-    let start_time = Stat::of(leader.pid).map_or(0, |stat| stat.start_time);
+    let start_time = leader.stat().map_or(0, |stat| stat.start_time);
     ProcessIdentity::new(leader.id(), start_time, procfs::boot_id(), mark)
 }
 

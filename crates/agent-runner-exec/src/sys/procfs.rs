@@ -3,8 +3,9 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, Read},
+    io,
     ops::AddAssign,
+    os::unix::fs::FileExt,
     sync::OnceLock,
     time::Duration,
 };
@@ -56,8 +57,18 @@ impl Cpu {
 impl Stat {
     /// Reads the line; `None` if there is no such process.
     pub(crate) fn of(pid: Pid) -> Option<Self> {
+        Self::read(&Self::open(pid).ok()?)
+    }
+
+    /// Opens the line, to be read more than once: to open it costs about as much.
+    pub(crate) fn open(pid: Pid) -> io::Result<File> {
+        File::open(format!("/proc/{pid}/stat"))
+    }
+
+    /// Reads an open line as it is now; `None` if the process was reaped.
+    pub(crate) fn read(file: &File) -> Option<Self> {
         let mut line = [0; 1024];
-        let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+        let len = file.read_at(&mut line, 0).ok()?;
         Self::parse(&line[..len])
     }
 
