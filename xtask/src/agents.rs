@@ -138,6 +138,9 @@ fn row(scenario: &Value) -> String {
         other => other.to_string(),
     };
     let mut row = cells(|name, _| text(name));
+    if let Some(note) = scenario["note"].as_str() {
+        row = format!("{row}: {note}");
+    }
     if scenario["ok"] != true {
         let [outcomes, exit, message] = ["expected_outcomes", "expected_exit", "message"].map(text);
         row = format!("{row}: {outcomes} and {exit}; {message}");
@@ -163,6 +166,9 @@ mod tests {
         assert_eq!(shown.find("throttled"), heading.find("outcomes"), "{shown}");
         assert_eq!(shown.rfind("yes"), heading.find("as expected"), "{shown}");
         scenario["ok"] = json!(false);
+        scenario["note"] = json!("twice as long");
+        assert!(row(&scenario).contains("no: twice as long: "), "{}", row(&scenario));
+        scenario["note"] = json!(null);
         scenario["expected_outcomes"] = json!(["quota"]);
         assert!(row(&scenario).contains("no: quota and -"), "{}", row(&scenario));
     }

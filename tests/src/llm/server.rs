@@ -6,7 +6,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http_body_util::BodyExt;
@@ -51,6 +51,8 @@ struct State {
     keys: Mutex<HashMap<String, Memory>>,
     answers: Mutex<Vec<Answer>>,
     on_answer: Box<OnAnswer>,
+    /// How long the model thinks before it begins to answer.
+    latency: Mutex<Duration>,
 }
 
 impl FakeLlm {
@@ -64,13 +66,14 @@ impl FakeLlm {
         on_answer: impl Fn(&Answer) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build()?;
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             keys: Mutex::default(),
             answers: Mutex::default(),
             on_answer: Box::new(on_answer),
+            latency: Mutex::default(),
         });
         runtime.spawn(serve(listener, Arc::clone(&state)));
         Ok(Self { address, state, runtime: Some(runtime) })
@@ -79,6 +82,11 @@ impl FakeLlm {
     /// Its address, such as `http://127.0.0.1:4711`. The base URL of the Responses API ends in `/v1`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on, so long passes before an answer begins. Refusals come at once.
+    pub fn set_latency(&self, latency: Duration) {
+        *lock(&self.state.latency) = latency;
     }
 
     /// All answers to requests for a model, in their order.
@@ -156,6 +164,10 @@ async fn answer(
     if reply.chunks.is_empty() {
         // Not even a status.
         std::future::pending::<()>().await;
+    }
+    if reply.status == 200 {
+        let latency = *lock(&state.latency);
+        tokio::time::sleep(latency).await;
     }
     Ok(reply.start())
 }
