@@ -35,6 +35,8 @@ use crate::{
 
 /// How often a store is asked for what other processes may have changed.
 const POLL: Duration = Duration::from_millis(200);
+/// Waits for keys that are shorter are not told.
+const NOTICEABLE: Duration = Duration::from_secs(1);
 /// How often a full disk is given another chance to take a result.
 const PATIENCE: u32 = 12;
 
@@ -305,7 +307,9 @@ impl TaskQueue {
     /// it is the end.
     fn tell_waits(&self, waits: Vec<(Needs, Hold)>, idle: bool) -> Option<Duration> {
         for (needs, hold) in &waits {
-            if self.supply.announce(needs) {
+            // Where a provider falters, there are many that nobody would notice.
+            let is_brief = self.wait_for_keys && hold.lasts.is_some_and(|wait| wait < NOTICEABLE);
+            if !is_brief && self.supply.announce(needs) {
                 self.reporter.tell(&Event::KeysExhausted {
                     ready_in_s: hold.lasts.map(|wait| wait.as_secs_f64()),
                     providers: hold.providers.clone(),
