@@ -43,6 +43,14 @@ impl Cgroups {
         self.0.folder()
     }
 
+    /// Removes the groups that runners left here which were killed. One in which a process lives,
+    /// or whose runner lives, stays.
+    ///
+    /// What cannot be removed stays too; it costs the kernel some memory and harms nobody.
+    pub fn sweep(&self) {
+        self.0.sweep();
+    }
+
     /// Whether the kernel offers to limit memory here.
     ///
     /// A limit can still be refused, if other processes are in our group. Then, as without a group,

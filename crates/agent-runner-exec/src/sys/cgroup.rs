@@ -6,7 +6,8 @@
 //! start fails. Who slips through, by a double fork as its very first act, is still known by its marks.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process,
     sync::{Arc, OnceLock},
@@ -58,6 +59,20 @@ impl Place {
     /// Whether the kernel could limit memory here; changes nothing.
     pub(crate) fn has_memory(&self) -> bool {
         has_word(&self.0.folder.join("cgroup.controllers"), "memory")
+    }
+
+    /// Removes the empty groups of runners that are gone.
+    pub(crate) fn sweep(&self) {
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(NAME))
+        };
+        for group in folders_in(self.folder()).filter(is_ours) {
+            let Ok(lock) = File::open(&group) else { continue };
+            if lock.try_lock().is_ok() && !is_populated(&group) {
+                remove(&group);
+            }
+        }
     }
 
     /// Whether the kernel limits memory in groups that are made from now on.
@@ -129,6 +144,8 @@ fn has_word(path: &Path, word: &str) -> bool {
 pub(crate) struct Group {
     folder: PathBuf,
     limits_memory: bool,
+    /// The folder, locked: the kernel frees it when its runner dies, and the next one sees that.
+    _alive: Option<File>,
 }
 
 impl Group {
@@ -137,7 +154,8 @@ impl Group {
         let limits_memory = memory.is_some() && place.enable_memory();
         let folder = place.folder().join(format!("{NAME}{mark}"));
         fs::create_dir(&folder).ok()?;
-        let mut group = Self { folder, limits_memory };
+        let alive = File::open(&folder).ok().filter(|folder| folder.lock_shared().is_ok());
+        let mut group = Self { folder, limits_memory, _alive: alive };
         if let Some(bytes) = memory.filter(|_| limits_memory) {
             group.limits_memory = group.limit_memory(bytes).is_ok();
         }
@@ -175,12 +193,7 @@ impl Group {
 
     /// Those that live in it.
     pub(crate) fn living(&self) -> Vec<Pid> {
-        let events = fs::read_to_string(self.folder.join("cgroup.events")).unwrap_or_default();
-        if events.lines().any(|line| line == "populated 1") {
-            all_members(&self.folder)
-        } else {
-            Vec::new()
-        }
+        if is_populated(&self.folder) { all_members(&self.folder) } else { Vec::new() }
     }
 
     /// User and system time of all that was ever in it.
@@ -221,13 +234,19 @@ pub(super) fn find(mark: &Mark) -> Vec<Group> {
     while let Some(folder) = open.pop() {
         for below in folders_in(&folder) {
             if below.ends_with(&name) {
-                found.push(Group { folder: below, limits_memory: false });
+                found.push(Group { folder: below, limits_memory: false, _alive: None });
             } else {
                 open.push(below);
             }
         }
     }
     found
+}
+
+/// Whether a process lives in a group or below it.
+fn is_populated(folder: &Path) -> bool {
+    let events = fs::read_to_string(folder.join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "populated 1")
 }
 
 /// Removes an empty group and the empty groups below it.

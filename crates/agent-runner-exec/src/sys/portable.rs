@@ -187,6 +187,10 @@ impl Place {
         match *self {}
     }
 
+    pub(crate) fn sweep(&self) {
+        match *self {}
+    }
+
     pub(crate) fn has_memory(&self) -> bool {
         match *self {}
     }

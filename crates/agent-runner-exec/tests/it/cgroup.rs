@@ -61,3 +61,28 @@ async fn a_group_is_found_and_removed_after_its_runner() -> TestResult {
     drop(child);
     Ok(())
 }
+
+/// A group is known to be a dead one's by its lock, which its runner cannot forget to give back.
+#[tokio::test]
+async fn what_a_killed_runner_left_is_swept_and_nothing_else() -> TestResult {
+    let Ok(cgroups) = Cgroups::find() else { return Ok(()) };
+    let yard = Yard::new();
+    let child = yard.sh("read -r x < ready").cgroups(cgroups.clone()).spawn()?;
+    let identity = child.identity().to_string();
+    let (_, mark) = identity.split_once("mark=").ok_or("no mark")?;
+    let left = format!("agent-runner.dead{}-1", std::process::id());
+    let others = format!("others-{}", std::process::id());
+    for name in [&left, &others] {
+        fs::create_dir(cgroups.path().join(name))?;
+    }
+    fs::create_dir(cgroups.path().join(&left).join("below"))?;
+
+    cgroups.sweep();
+    let still = [&left, &others].map(|name| cgroups.path().join(name).exists());
+    fs::remove_dir(cgroups.path().join(&others))?;
+    assert_eq!(still, [false, true], "the dead one's, and only that");
+    assert_eq!(groups(&cgroups, mark).len(), 1, "a living runner's stays");
+    fs::write(yard.path("ready"), "go\n")?;
+    assert!(wait(child).await.is_success());
+    Ok(())
+}

@@ -29,6 +29,9 @@ impl Limits {
     pub(super) fn new(settings: &Settings) -> Self {
         let (memory, log) = (settings.memory, settings.log_limit);
         let (cgroups, always) = (Cgroups::find(), settings.cgroups);
+        if let Ok(cgroups) = &cgroups {
+            cgroups.sweep();
+        }
         Self { memory, log, cgroups, always, told: Once::new() }
     }
 
