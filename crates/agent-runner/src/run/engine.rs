@@ -50,8 +50,8 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(30);
 /// How long an agent has, at most, between SIGINT, SIGTERM and SIGKILL.
 const AGENT_GRACE: Duration = Duration::from_secs(10);
-/// How long an attempt may go on after the agent was told to end: more than the agent's own grace.
-const ABORT_AFTER: Duration = Duration::from_secs(15);
+/// How long an attempt may take, when its agent has ended, to save the work and to be recorded.
+const ABORT_MARGIN: Duration = Duration::from_secs(10);
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -210,7 +210,7 @@ impl Engine {
         let pool = Pool::builder()
             .workers(self.settings.admission.jobs as usize)
             .waits(move || backoff.delays())
-            .grace(ABORT_AFTER)
+            .grace(abort_after(self.agent_grace()))
             .build()
             .expect("the number of workers was checked");
         let mut run = pool.start(queue, attempts);
@@ -232,6 +232,10 @@ impl Engine {
         let ended = work.await.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()));
         stop.abort();
         ended
+    }
+
+    fn agent_grace(&self) -> Duration {
+        self.settings.grace.min(AGENT_GRACE)
     }
 
     fn backoff(&self) -> ExponentialBackoff {
@@ -293,7 +297,7 @@ impl Engine {
             timeout: self.settings.timeout,
             idle_timeout: self.settings.idle_timeout,
             limits: Limits::new(&self.settings),
-            grace: self.settings.grace.min(AGENT_GRACE),
+            grace: self.agent_grace(),
             supply: Arc::clone(&self.supply),
             lending: Arc::clone(&self.lending),
             shutdown: self.shutdown.clone(),
@@ -424,4 +428,22 @@ async fn draw(reporter: Arc<Reporter>) {
 fn new_name() -> String {
     let now = jiff::Timestamp::now().strftime("%m%d-%H%M%S");
     format!("{now}-{:04x}", rand::random::<u16>())
+}
+
+/// How long an attempt may go on after its agent was told to end: the agent has one grace after
+/// SIGINT and one after SIGTERM, and who ends by SIGTERM must not be given up before that.
+const fn abort_after(agent_grace: Duration) -> Duration {
+    agent_grace.saturating_mul(2).saturating_add(ABORT_MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_not_given_up_within_its_two_graces() {
+        for grace in [Duration::ZERO, Duration::from_secs(1), AGENT_GRACE] {
+            assert!(abort_after(grace) > 2 * grace, "{grace:?}");
+        }
+    }
 }
