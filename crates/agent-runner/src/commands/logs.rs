@@ -1,9 +1,16 @@
 //! `logs`: what an agent printed.
 
-use std::{fs::File, io, path::PathBuf};
+mod harmless;
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use agent_runner_task_store::TaskId;
 
+use self::harmless::Harmless;
 use super::{no_such_task, parse_id, unwritten};
 use crate::{
     cli::Logs,
@@ -13,18 +20,21 @@ use crate::{
     ui::Ui,
 };
 
-/// Prints the log of an attempt as it is.
+/// Prints the log of an attempt as it is; on a terminal, what could do more than colour it is shown,
+/// not obeyed.
 pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
     let id = parse_id(&args.id)?;
     let store = project.existing_store()?;
     let task = store.get(&id).await?.ok_or_else(|| no_such_task(&id))?;
+    if task.attempt == 0 {
+        return Err(Error::usage(format!("task '{id}' has not been started yet")));
+    }
     let number = args.attempt.unwrap_or(task.attempt);
     if number == 0 || number > task.attempt {
-        let have = match task.attempt {
-            0 => "it has not been started".to_owned(),
-            n => format!("it has {n}"),
-        };
-        return Err(Error::usage(format!("there is no attempt {number} at task '{id}': {have}")));
+        let have = task.attempt;
+        return Err(Error::usage(format!(
+            "there is no attempt {number} at task '{id}': it has {have}"
+        )));
     }
     let path = path_of(project, &id, number);
     if args.path {
@@ -41,7 +51,13 @@ pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
         }
     }
     let mut log = log.or_invalid(|| format!("could not read log '{}'", path.display()))?;
-    match io::copy(&mut log, &mut io::stdout().lock()) {
+    let mut stdout = io::stdout().lock();
+    let copied = if stdout.is_terminal() {
+        io::copy(&mut log, &mut Harmless::new(stdout))
+    } else {
+        io::copy(&mut log, &mut stdout)
+    };
+    match copied {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(error)),
         _ => Ok(Exit::Success),
     }
