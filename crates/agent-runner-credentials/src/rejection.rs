@@ -38,6 +38,12 @@ pub enum Rejection {
         /// When the server wants to be asked again.
         retry_after: Option<Duration>,
     },
+    /// The use of a limit grew too fast, whatever is left of it: the limit's group rests, and then
+    /// makes half as many requests a second as before, and slowly more.
+    SlowDown {
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
     /// The service is overloaded: nobody's key, and no other key would help.
     Overloaded {
         /// When the server wants to be asked again.
@@ -93,6 +99,7 @@ impl Rejection {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RateLimited { .. } => "rate_limited",
+            Self::SlowDown { .. } => "slow_down",
             Self::Overloaded { .. } => "overloaded",
             Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::Billing => "billing",
@@ -107,6 +114,7 @@ impl Rejection {
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         let all = [
             Self::RateLimited { retry_after: None },
+            Self::SlowDown { retry_after: None },
             Self::quota(None),
             Self::Billing,
             Self::Unauthorized,
@@ -118,7 +126,7 @@ impl Rejection {
     /// Who shares the state that it leads to.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::RateLimited { .. } => Scope::Group,
+            Self::RateLimited { .. } | Self::SlowDown { .. } => Scope::Group,
             Self::Overloaded { .. } => Scope::Endpoint,
             Self::QuotaExhausted { scope, .. } => scope,
             Self::Billing => Scope::Account,
@@ -139,6 +147,7 @@ impl Rejection {
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after: wait }
+            | Self::SlowDown { retry_after: wait }
             | Self::Overloaded { retry_after: wait }
             | Self::QuotaExhausted { resets_in: wait, .. } => wait,
             _ => None,
@@ -150,6 +159,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RateLimited { .. } => f.write_str("rate limit reached"),
+            Self::SlowDown { .. } => f.write_str("use grew too fast"),
             Self::Overloaded { .. } => f.write_str("service overloaded"),
             Self::QuotaExhausted { .. } => f.write_str("quota used up"),
             Self::Billing => f.write_str("no credit left, or a billing problem"),

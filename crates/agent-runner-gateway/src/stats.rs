@@ -23,8 +23,9 @@ pub(crate) struct Stats {
 }
 
 /// The kinds of trouble that are tried again.
-pub(crate) const KINDS: [&str; 7] = [
+pub(crate) const KINDS: [&str; 8] = [
     "rate_limited",
+    "slow_down",
     "overloaded",
     "quota_exhausted",
     "billing",

@@ -151,6 +151,9 @@ impl Case<'_> {
             Some(resets_in) if resets_in > LONGEST_RATE => {
                 Rejection::QuotaExhausted { resets_in: Some(resets_in), scope: Scope::Group }
             }
+            retry_after if self.body.names(RAMP) || self.body.says(STEEP) => {
+                Rejection::SlowDown { retry_after }
+            }
             retry_after => Rejection::RateLimited { retry_after },
         })
     }
@@ -230,6 +233,9 @@ const RATE: &[&str] = &[
     "resource_exhausted",
     "throttlingexception",
 ];
+/// Not a limit, but how fast its use grew.
+const RAMP: &[&str] = &["slow_down"];
+const STEEP: &[&str] = &["usage increase rate", "acceleration limit", "sharp increase in usage"];
 const FORBIDDEN: &[&str] =
     &["permission_error", "permission_denied", "accessdeniedexception", "model_not_found"];
 

@@ -6,6 +6,7 @@ use super::{
     bucket::{Bounds, Bucket},
     clock::Moment,
     pace::Pace,
+    ramp::Ramp,
     standing::{Standing, Term},
 };
 use crate::{
@@ -29,6 +30,7 @@ pub(super) struct Group {
     buckets: [Option<Bucket>; DIMENSIONS],
     /// What is done while there is no bucket.
     pace: Pace,
+    ramp: Ramp,
     /// What the calls that are under way were expected to take.
     under_way: Cost,
     pub(super) calls: u32,
@@ -77,6 +79,7 @@ impl Group {
         if !self.has_buckets() {
             wait = self.pace.wait(self.calls, seconds).ok_or(Moment::MAX)?;
         }
+        wait = wait.max(self.ramp.wait(seconds));
         if wait > 0.0 { Err(later(now, wait)) } else { Ok(room) }
     }
 
@@ -88,6 +91,7 @@ impl Group {
         }
         self.calls += 1;
         self.pace.take(now.as_secs_f64());
+        self.ramp.take(now.as_secs_f64());
         let mut bounds = [None; DIMENSIONS];
         for (index, cost) in cost.iter().enumerate() {
             self.under_way[index] += cost;
@@ -154,7 +158,12 @@ impl Group {
         self.standing.reject(epoch, now, self.term(rejection), rejection);
         if is_current {
             let again_at = self.standing.ready_at(now).unwrap_or(now);
-            self.pace.refused(self.calls, now.as_secs_f64(), again_at.as_secs_f64());
+            let (now, again_at) = (now.as_secs_f64(), again_at.as_secs_f64());
+            if matches!(rejection, Rejection::SlowDown { .. }) || self.has_plenty(now) {
+                self.ramp.refused(now, again_at);
+            } else {
+                self.pace.refused(self.calls, now, again_at);
+            }
         }
     }
 
@@ -162,11 +171,19 @@ impl Group {
         self.buckets.iter().any(Option::is_some)
     }
 
+    /// Whether more than half is left of each limit that is known: then it is none of them that a
+    /// refusal is about.
+    fn has_plenty(&self, now: f64) -> bool {
+        self.has_buckets() && self.buckets.iter().flatten().all(|it| it.room(0.0, now) > 0.5)
+    }
+
     /// How long a refusal for a rate counts.
     fn term(&self, rejection: Rejection) -> Term {
         match rejection.retry_after() {
             Some(wait) if !wait.is_zero() => Term::Rest(wait),
-            _ if self.standing.refusals() >= PATIENCE => {
+            _ if self.standing.refusals() >= PATIENCE
+                && matches!(rejection, Rejection::RateLimited { .. }) =>
+            {
                 Term::Growing { first: 10 * MINUTE, longest: 10 * MINUTE, spent: true }
             }
             _ => Term::Growing { first: Duration::from_secs(1), longest: MINUTE, spent: false },

@@ -11,6 +11,7 @@ mod outcome;
 mod pace;
 mod places;
 mod queue;
+mod ramp;
 mod sessions;
 mod slot;
 mod snapshot;

@@ -65,7 +65,8 @@ impl KeyRing {
         }
         let rejection = classify(answer, now).rejection();
         let lane = self.places.slots[open.key].lanes[open.model];
-        let is_refused = matches!(rejection, Some(Rejection::RateLimited { .. }));
+        let is_refused =
+            matches!(rejection, Some(Rejection::RateLimited { .. } | Rejection::SlowDown { .. }));
         if open.kind == Kind::Call {
             self.places.groups[lane.group].follow(&open.taken, &limits, is_refused, moment);
         }
@@ -101,7 +102,7 @@ impl KeyRing {
         }
         gate.answered(epochs.gate);
         let term = match rejection {
-            Rejection::RateLimited { .. } => {
+            Rejection::RateLimited { .. } | Rejection::SlowDown { .. } => {
                 self.places.sessions.refused(open.session, open.key, moment);
                 return group.limited(epochs.group, moment, rejection);
             }

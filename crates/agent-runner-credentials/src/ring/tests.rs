@@ -35,6 +35,7 @@ fn rejections() -> impl Strategy<Value = Rejection> {
     prop_oneof![
         waits().prop_map(|wait| Rejection::RateLimited { retry_after: Some(wait) }),
         Just(Rejection::RateLimited { retry_after: None }),
+        waits().prop_map(|wait| Rejection::SlowDown { retry_after: Some(wait) }),
         Just(Rejection::Overloaded { retry_after: None }),
         (waits(), scopes())
             .prop_map(|(wait, scope)| Rejection::QuotaExhausted { resets_in: Some(wait), scope }),
@@ -79,6 +80,7 @@ impl Told {
         match rejection {
             Rejection::Unauthorized => self.out = true,
             Rejection::RateLimited { retry_after: Some(wait) }
+            | Rejection::SlowDown { retry_after: Some(wait) }
             | Rejection::QuotaExhausted { resets_in: Some(wait), .. } => {
                 self.until = self.until.max(Some(now + wait));
             }
@@ -119,7 +121,8 @@ impl World {
                 if let Some((lent_at, lease)) = self.take(*at) {
                     let told = &mut self.told[lease.key_id().0];
                     self.ring.settle(lease, self.now, End::Rejected(*why));
-                    told.is_paced |= matches!(why, Rejection::RateLimited { .. });
+                    told.is_paced |=
+                        matches!(why, Rejection::RateLimited { .. } | Rejection::SlowDown { .. });
                     if lent_at >= told.reset_at {
                         told.hear(*why, self.now);
                     }

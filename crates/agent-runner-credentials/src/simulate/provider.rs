@@ -39,6 +39,17 @@ struct Meters {
     requests: Meter,
     input: Meter,
     output: Meter,
+    increase: Increase,
+}
+
+/// How fast requests become more.
+#[derive(Debug, Clone, Default)]
+struct Increase {
+    steady: f64,
+    /// Requests within about a second, and within about ten; as of a time.
+    now: f64,
+    lately: f64,
+    at: f64,
 }
 
 /// A token bucket: the truth, of which a client only hears.
@@ -71,6 +82,8 @@ const REVOKED: &str =
 const SPENT: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"You have exceeded your daily rate limit"}}"#;
 const LIMITED: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your rate limit"}}"#;
 
+const STEEP: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's maximum usage increase rate"}}"#;
+
 impl<'a> Provider<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
         Self {
@@ -97,6 +110,13 @@ impl<'a> Provider<'a> {
         }
         let (cached, input) = self.cached(now, key, job, turn);
         let account = plan.account;
+        if self.meters[account].increase.is_steep(now) {
+            let mut reply = self.refuse(429, STEEP);
+            if self.scenario.has_headers {
+                reply.headers = self.meters[account].headers(now);
+            }
+            return self.name(reply, account);
+        }
         let wait = self.meters[account].wait(now, float(input));
         if wait > 0.0 {
             let mut reply = self.refuse(429, LIMITED);
@@ -107,6 +127,7 @@ impl<'a> Provider<'a> {
             return self.name(reply, account);
         }
         self.used[key] = (day_of(now), self.used(now, key) + 1);
+        self.meters[account].increase.take(now);
         self.meters[account].requests.take(now, 1.0);
         self.meters[account].input.take(now, float(input));
         self.caches.insert((job, key), (turn.context + turn.fresh, now));
@@ -205,6 +226,7 @@ impl Meters {
             requests: meter(account.requests),
             input: meter(account.input_tokens),
             output: meter(account.output_tokens),
+            increase: Increase { steady: account.steady, ..Increase::default() },
         }
     }
 
@@ -232,6 +254,26 @@ impl Meters {
             ("anthropic-ratelimit-output-tokens-remaining", rounded(output.left(now))),
             ("anthropic-ratelimit-output-tokens-reset", output.reset(now)),
         ]
+    }
+}
+
+impl Increase {
+    fn is_steep(&mut self, now: Duration) -> bool {
+        self.pass(now);
+        self.now >= self.steady.max(self.lately / 10.0 * 1.5)
+    }
+
+    fn take(&mut self, now: Duration) {
+        self.pass(now);
+        self.now += 1.0;
+        self.lately += 1.0;
+    }
+
+    fn pass(&mut self, now: Duration) {
+        let passed = now.as_secs_f64() - self.at;
+        self.at = now.as_secs_f64();
+        self.now *= (-passed).exp();
+        self.lately *= (-passed / 10.0).exp();
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Account {
     pub burst: f64,
     /// The part of it that somebody else uses.
     pub outside: f64,
+    /// How many requests a second it may make out of nothing. More than that, and half as many
+    /// again as there were lately, is refused as too fast an increase.
+    pub steady: f64,
 }
 
 /// A key.
@@ -63,6 +66,7 @@ impl Default for Account {
             output_tokens: 120_000.0,
             burst: 0.1,
             outside: 0.0,
+            steady: f64::INFINITY,
         }
     }
 }

@@ -84,6 +84,26 @@ fn what_others_use_of_a_limit_is_noticed() {
 }
 
 #[test]
+fn a_use_that_may_not_grow_fast_is_halved_and_grows_slowly() {
+    // 40 requests a second would fit into the limits, and 4 may be made out of nothing.
+    for (keys, workers) in [(1, 32), (4, 128)] {
+        let account = Account {
+            requests: 2_400.0,
+            input_tokens: 6e6,
+            output_tokens: 6e6,
+            steady: 4.0,
+            ..Account::default()
+        };
+        let scenario = Scenario { accounts: vec![account; keys], ..Scenario::clean(keys, 1) };
+        let (_, report) = night(&scenario, workers, 1000 * keys);
+        // The provider lets the use grow by half in ten seconds: without a ramp nine in ten requests
+        // are refused.
+        assert!(report.share(429) <= 0.03, "{keys} keys: {:?}", report.answers);
+        assert!(report.took <= Duration::from_secs(180), "{keys} keys: {:?}", report.took);
+    }
+}
+
+#[test]
 fn an_outage_costs_little_more_than_it_lasts() {
     let mut scenario = Scenario::clean(4, 1);
     let (_, clean) = night(&scenario, 32, 1000);

@@ -172,6 +172,7 @@ impl Night {
             output_tokens: self.output_tokens_per_minute,
             burst: self.burst,
             outside: self.outside,
+            ..Account::default()
         };
         let mut scenario = Scenario::clean(keys, self.seed);
         scenario.accounts = vec![account; accounts];
