@@ -18,31 +18,44 @@ const HEADERS: [(&str, &str); 3] = [
     ("retry-after", "17"),
     ("anthropic-ratelimit-requests-remaining", "0"),
 ];
+const LIMITS: [(&str, &str); 6] = [
+    ("anthropic-ratelimit-requests-limit", "60000000"),
+    ("anthropic-ratelimit-requests-remaining", "59999999"),
+    ("anthropic-ratelimit-input-tokens-limit", "60000000"),
+    ("anthropic-ratelimit-input-tokens-remaining", "60000000"),
+    ("anthropic-ratelimit-output-tokens-limit", "60000000"),
+    ("anthropic-ratelimit-output-tokens-remaining", "60000000"),
+];
 
 fn main() {
     let quick =
         env::var_os("AGENT_RUNNER_BENCH_QUICK").is_some() || env::args().any(|arg| arg == "--test");
     let (rounds, count) = if quick { (3, 10) } else { (41, 20_000) };
     for keys in [1, 8, 64] {
-        let case = format!("lease and success, {keys} keys");
-        compare(&case, "<= 2 us", rounds, count, &mut |n| leases(keys, n), &mut |n| index(keys, n));
+        for (limits, what) in [(&[][..], ""), (&LIMITS, ", limits known")] {
+            let case = format!("lease and success, {keys} keys{what}");
+            let ours = &mut |n| leases(keys, limits, n);
+            compare(&case, "<= 2 us", rounds, count, ours, &mut |n| index(keys, n));
+        }
     }
     compare("meaning of a 429", "-", rounds, count, &mut meanings, &mut parses);
 }
 
-fn leases(keys: usize, count: u32) {
+/// Each key is told its limits once, if there are any.
+fn leases(keys: usize, limits: &[(&str, &str)], count: u32) {
     let key = |number| {
         let key = ApiKey::new(&format!("sk-{number}")).expect("it has no white space");
         Credential::new(format!("key-{number}"), "anthropic", key)
     };
     let ring = Mutex::new(KeyRing::new((0..keys).map(key)));
-    let want = Want::call();
-    for _ in 0..count {
+    let want = Want::call().tokens(1000, 100);
+    for number in 0..count {
         let now = SystemTime::now();
         let ring = &mut *ring.lock().expect("nobody panics with the lock");
         let lease = ring.lease(now, &want).expect("no key is refused here");
         black_box(lease.credential());
-        ring.settle(lease, now, End::Answer(&Answer::new(200, &[], ""), None));
+        let headers = if (number as usize) < keys { limits } else { &[] };
+        ring.settle(lease, now, End::Answer(&Answer::new(200, headers, ""), None));
     }
 }
 

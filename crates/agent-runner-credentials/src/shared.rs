@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex as Turn, Notify, oneshot},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use crate::{Answer, End, KeyRing, Lease, NoneReady, Rejection, Snapshot, Ticket, Want};
@@ -90,15 +90,11 @@ impl SharedRing {
     ///
     /// Dropping the future gives up the place in the line; nothing is reserved or lost.
     pub async fn lease(&self, want: Want) -> Result<Lent, NoneReady> {
+        if let Some(lent) = self.lease_at_once(&want) {
+            return Ok(lent);
+        }
         let (sender, mut served) = oneshot::channel();
-        let ticket = {
-            let mut state = self.lock();
-            let ticket = state.ring.enqueue(self.now(), want);
-            state.waiting.insert(ticket, sender);
-            ticket
-        };
-        let _place = Place { ring: self, ticket };
-        self.serve();
+        let _place = self.enqueue(want, sender);
         let turn = tokio::select! {
             biased;
             served = &mut served => return served.expect(SERVED),
@@ -114,9 +110,39 @@ impl SharedRing {
                     return served.expect(SERVED);
                 }
                 () = self.0.changed.notified() => {}
-                () = sleep(left.map_or(GLANCE, |left| left.min(GLANCE))) => self.serve(),
+                () = sleep(left.map_or(GLANCE, |left| left.min(GLANCE))) => self.serve(self.lock()),
             }
         }
+    }
+
+    /// Waits in line for a key, for so long at most; not at all if none will be ready by then.
+    ///
+    /// # Errors
+    ///
+    /// [`NoneReady`] says when one will be.
+    ///
+    /// # Cancel safety
+    ///
+    /// As with [`lease`](Self::lease).
+    pub async fn lease_within(&self, want: Want, most: Duration) -> Result<Lent, NoneReady> {
+        const BUSY: NoneReady = NoneReady { until: None, reason: None, is_busy: true };
+        if let Some(lent) = self.lease_at_once(&want) {
+            return Ok(lent);
+        }
+        let is_hopeless = |none: &NoneReady, now| match none.wait(now) {
+            Some(time) => time > most,
+            None => !none.is_busy,
+        };
+        let none = self.with(|ring, now| {
+            ring.readiness(now, &want).err().filter(|none| is_hopeless(none, now))
+        });
+        if let Some(none) = none {
+            return Err(none);
+        }
+        if let Ok(leased) = timeout(most, self.lease(want.clone())).await {
+            return leased;
+        }
+        Err(self.with(|ring, now| ring.readiness(now, &want)).err().unwrap_or(BUSY))
     }
 
     /// Lends a key at once, past all who wait.
@@ -131,8 +157,9 @@ impl SharedRing {
 
     /// Does something with the ring, such as a reset or a look. It blocks all others meanwhile.
     pub fn with<R>(&self, work: impl FnOnce(&mut KeyRing, SystemTime) -> R) -> R {
-        let result = work(&mut self.lock().ring, self.now());
-        self.serve();
+        let mut state = self.lock();
+        let result = work(&mut state.ring, self.now());
+        self.serve(state);
         result
     }
 
@@ -149,20 +176,35 @@ impl SharedRing {
         Lent { lease: Some(lease), ring: self.clone() }
     }
 
+    /// Lends a key, if nobody waits and one is ready.
+    fn lease_at_once(&self, want: &Want) -> Option<Lent> {
+        let mut state = self.lock();
+        let lease = state.waiting.is_empty().then(|| state.ring.lease(self.now(), want).ok())?;
+        lease.map(|lease| self.lent(lease))
+    }
+
+    /// Takes a place in the line, at whose head it may be served at once.
+    fn enqueue(&self, want: Want, sender: oneshot::Sender<Served>) -> Place<'_> {
+        let mut state = self.lock();
+        let ticket = state.ring.enqueue(self.now(), want);
+        state.waiting.insert(ticket, sender);
+        self.serve(state);
+        Place { ring: self, ticket }
+    }
+
     /// Serves all who can be served now.
-    fn serve(&self) {
+    fn serve(&self, mut guard: MutexGuard<'_, State>) {
         let mut refused = Vec::new();
-        {
-            let state = &mut *self.lock();
-            while let Some((ticket, served)) = state.ring.serve(self.now()) {
-                let served = served.map(|lease| self.lent(lease));
-                if let Some(sender) = state.waiting.remove(&ticket)
-                    && let Err(back) = sender.send(served)
-                {
-                    refused.push(back);
-                }
+        let state = &mut *guard;
+        while let Some((ticket, served)) = state.ring.serve(self.now()) {
+            let served = served.map(|lease| self.lent(lease));
+            if let Some(sender) = state.waiting.remove(&ticket)
+                && let Err(back) = sender.send(served)
+            {
+                refused.push(back);
             }
         }
+        drop(guard);
         self.0.changed.notify_one();
         // Given back only now, since that takes the lock.
         drop(refused);
@@ -190,8 +232,7 @@ impl Drop for Place<'_> {
         let mut state = self.ring.lock();
         if state.waiting.remove(&self.ticket).is_some() {
             state.ring.leave(self.ticket);
-            drop(state);
-            self.ring.serve();
+            self.ring.serve(state);
         }
     }
 }
@@ -232,7 +273,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             drop(lease);
-            self.ring.serve();
+            self.ring.serve(self.ring.lock());
         }
     }
 }

@@ -12,7 +12,7 @@ use hyper::{
     body::{Body as _, Bytes},
     header,
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     Refused,
@@ -96,24 +96,12 @@ impl Forward<'_> {
 
     /// Waits for a key, unless it is known that none will be ready in time.
     async fn lease(&self, deadline: Instant) -> Result<Lent, Refusal> {
-        let ring = &self.shared.ring;
-        let (asked, want) = (Instant::now(), self.want());
+        let asked = Instant::now();
         let time_left = deadline.saturating_duration_since(asked);
-        let hopeless = ring.with(|ring, now| {
-            let none = ring.readiness(now, &want).err();
-            none.filter(|none| none.wait(now).map_or(!none.is_busy, |time| time > time_left))
-        });
-        if let Some(none) = hopeless {
-            return Err(none_ready(&none));
-        }
-        let leased = timeout_at(deadline, ring.lease(want.clone())).await;
+        let leased = self.shared.ring.lease_within(self.want(), time_left).await;
         let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.stats.waited_us.fetch_add(waited, Relaxed);
-        if let Ok(leased) = leased {
-            return leased.map_err(|none| none_ready(&none));
-        }
-        let none = ring.with(|ring, now| ring.readiness(now, &want).err());
-        Err(none.map_or_else(|| limited(BUSY, "all keys are busy"), |none| none_ready(&none)))
+        leased.map_err(|none| none_ready(&none))
     }
 
     fn want(&self) -> Want {

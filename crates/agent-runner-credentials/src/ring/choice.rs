@@ -57,14 +57,18 @@ impl Places {
     fn choose_any(&self, want: &Want, model: usize, now: Moment, held: &[bool]) -> Choice {
         let mut best: Option<(Rank, usize)> = None;
         let mut soonest: Option<Moment> = None;
-        for (key, slot) in self.slots.iter().enumerate() {
+        for &key in &self.line {
+            let slot = &self.slots[key];
             if !slot.fits(want) {
                 continue;
             }
             match self.chance(key, want, model, now, held) {
                 Ok(room) => {
                     let processes = if want.kind == Kind::Process { slot.processes } else { 0 };
-                    let rank = (Room(room), Reverse(processes), Reverse(slot.last_lent));
+                    let rank = (Room(room), Reverse(processes));
+                    if rank == BEST {
+                        return Choice::Key(key);
+                    }
                     if best.is_none_or(|(known, _)| rank > known) {
                         best = Some((rank, key));
                     }
@@ -102,7 +106,7 @@ impl Places {
         want.input_tokens.saturating_add(cached)
     }
 
-    /// How much room a key would leave, or why it is not to be had.
+    /// What a key would leave of its scarcest limit, 1 at most, or why it is not to be had.
     pub(super) fn chance(
         &self,
         key: usize,
@@ -140,7 +144,7 @@ impl Places {
             return Err(Blocked { at: Some(at), reason, is_busy: false });
         }
         if want.kind == Kind::Process {
-            return Ok(0.0);
+            return Ok(1.0);
         }
         if held.get(lane.group).is_some_and(|held| *held) {
             return Err(Blocked { at: Some(Moment::MAX), reason: None, is_busy: true });
@@ -154,8 +158,11 @@ impl Places {
     }
 }
 
-/// The most room, then the fewest processes, then the longest time since it was lent.
-type Rank = (Room, Reverse<u32>, Reverse<u64>);
+/// The most room, then the fewest processes. Of equals the first in the line is taken.
+type Rank = (Room, Reverse<u32>);
+
+/// No key can rank higher.
+const BEST: Rank = (Room(1.0), Reverse(0));
 
 /// Room, which is never NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]

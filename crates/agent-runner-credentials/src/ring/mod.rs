@@ -81,7 +81,6 @@ pub struct KeyRing {
     places: Places,
     queue: Queue,
     returned: Returned,
-    leases: u64,
 }
 
 impl KeyRing {
@@ -92,7 +91,6 @@ impl KeyRing {
             places: Places::new(credentials),
             queue: Queue::default(),
             returned: Returned::default(),
-            leases: 0,
         }
     }
 
@@ -201,8 +199,7 @@ impl KeyRing {
     }
 
     fn lend(&mut self, key: usize, want: &Want, model: usize, now: Moment) -> Lease {
-        self.leases += 1;
-        let (model, taken, epochs) = self.places.take(key, want, model, self.leases, now);
+        let (model, taken, epochs) = self.places.take(key, want, model, now);
         let (kind, session, is_told) = (want.kind, want.session, false);
         let open = Open { key, model, kind, session, sent: now, taken, epochs, is_told };
         let name = self.places.model_name(model);

@@ -17,6 +17,8 @@ use crate::{Credential, Kind, Want};
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) slots: Vec<Slot>,
+    /// The keys in the order in which they were lent last, the longest ago first.
+    pub(super) line: Vec<usize>,
     pub(super) accounts: Vec<Account>,
     pub(super) groups: Vec<Group>,
     pub(super) gates: Vec<Gate>,
@@ -69,6 +71,7 @@ impl Places {
             let service = places.service(&credential);
             places.accounts.push(Account::default());
             let account = places.accounts.len() - 1;
+            places.line.push(places.slots.len());
             places.slots.push(Slot::new(credential, account, service, own));
         }
         for model in 0..places.models.len() {
@@ -103,14 +106,13 @@ impl Places {
         key: usize,
         want: &Want,
         model: usize,
-        number: u64,
         now: Moment,
     ) -> (usize, Taken, Epochs) {
         let input = self.input_of(key, want);
+        self.send_back(key);
         let slot = &mut self.slots[key];
         let model = slot.model(model);
         let lane = slot.lanes[model];
-        slot.last_lent = number;
         slot.counts.lent += 1;
         slot.processes += u32::from(want.kind == Kind::Process);
         let (group, gate) = (&mut self.groups[lane.group], &mut self.gates[lane.gate]);
@@ -125,6 +127,12 @@ impl Places {
             gate: gate.epoch(),
         };
         (model, taken, epochs)
+    }
+
+    /// Moves a key to the end of the line.
+    fn send_back(&mut self, key: usize) {
+        let place = self.line.iter().position(|other| *other == key);
+        self.line[place.expect("every key is in the line")..].rotate_left(1);
     }
 
     pub(super) fn reset(&mut self, label: &str, now: Moment) -> bool {

@@ -26,7 +26,6 @@ pub(super) struct Slot {
     /// By the model's number.
     pub(super) lanes: Vec<Lane>,
     own_model: Option<usize>,
-    pub(super) last_lent: u64,
     pub(super) processes: u32,
     pub(super) counts: Counts,
 }
@@ -53,7 +52,6 @@ impl Slot {
             service,
             lanes: Vec::new(),
             own_model,
-            last_lent: 0,
             processes: 0,
             counts: Counts::default(),
         }

@@ -190,3 +190,27 @@ fn label(lent: &Lent) -> String {
 fn refuse(lent: Lent, wait: u64) {
     lent.settle(End::Rejected(Rejection::RateLimited { retry_after: Some(seconds(wait)) }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_will_not_come_in_time() {
+    let (ring, fresh) = (ring(1), ring(1));
+    rest(&ring, 1, seconds(90)).await;
+    let start = Instant::now();
+    let none = ring.lease_within(Want::call(), seconds(89)).await.expect_err("it rests for longer");
+    assert_eq!(start.elapsed(), Duration::ZERO, "that was known at once");
+    assert_eq!(none.until, Some(UNIX_EPOCH + seconds(90)));
+    let lent = ring.lease_within(Want::call(), seconds(91)).await.expect("it is back by then");
+    lent.settle(End::Success(None));
+    assert!(start.elapsed() >= seconds(90));
+
+    // When a key that is busy comes back is not known.
+    let mut out = Vec::new();
+    while let Ok(lent) = fresh.try_lease(&Want::call()) {
+        out.push(lent);
+    }
+    let start = Instant::now();
+    let none = fresh.lease_within(Want::call(), seconds(7)).await.expect_err("none comes back");
+    assert!(none.is_busy, "{none}");
+    assert!(start.elapsed() >= seconds(7));
+    assert_eq!(fresh.snapshot().waiting, 0);
+}
