@@ -188,3 +188,28 @@ fn a_target_that_is_gone_is_waited_for() {
     }
     assert_eq!(sandbox.read("marks/ran-1"), "1\n", "the agent is not run again");
 }
+
+/// While one merge is checked, `status` says who waits for its turn, and no longer when it came.
+#[test]
+fn status_shows_merges_that_wait() {
+    let sandbox = project("one\ntwo\nthree\n");
+    let verify = "test ! -f new-1 -o -f $AGENT_RUNNER_ROOT/marks/open || test $AGENT_RUNNER_TASK_ID = 1 || { touch $AGENT_RUNNER_ROOT/marks/checks; while [ ! -f $AGENT_RUNNER_ROOT/marks/open ]; do sleep 0.02; done; }";
+    let script = "cd $root/marks; touch began-$id
+        test $id = 1 || while [ ! -f $root/new-1 ]; do sleep 0.02; done
+        while [ ! -f began-2 -o ! -f began-3 ]; do sleep 0.02; done
+        cd $AGENT_RUNNER_WORKTREE; touch new-$id";
+    let running = call(&sandbox, &["--merge", "-j", "3", "--verify", verify], script).start();
+    sandbox.wait_for("marks/checks");
+    let waiting = || {
+        let status = sandbox.status();
+        let tasks = status["running"].as_array().expect("a list").clone();
+        tasks.iter().filter(|task| task["waits_to_merge"] == true).count()
+    };
+    agent_runner_tests::wait_until("a merge that waits", || waiting() == 1);
+    let shown = sandbox.run(["status"]).exits(0).stdout;
+    assert_eq!(shown.matches("waits for its turn to merge").count(), 1, "{shown}");
+    sandbox.write("marks/open", "");
+    running.wait().exits(0);
+    assert_eq!(waiting(), 0);
+    assert_eq!(sandbox.git("rev-list --count main"), "4");
+}

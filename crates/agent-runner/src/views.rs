@@ -171,11 +171,12 @@ pub struct RunningView<'a> {
     held_s: f64,
     lease_left_s: f64,
     state: Life,
+    waits_to_merge: bool,
 }
 
 impl<'a> RunningView<'a> {
     /// A running task, and who works on it.
-    pub fn new(task: &'a RunningTask, state: Life) -> Self {
+    pub fn new(task: &'a RunningTask, state: Life, waits_to_merge: bool) -> Self {
         Self {
             id: &task.fence.task,
             attempt: task.fence.attempt,
@@ -186,6 +187,7 @@ impl<'a> RunningView<'a> {
             held_s: task.held_for.as_secs_f64(),
             lease_left_s: task.lease_left.as_secs_f64(),
             state,
+            waits_to_merge,
         }
     }
 }

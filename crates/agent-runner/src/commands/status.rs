@@ -9,6 +9,7 @@ use crate::{
     key_state,
     life::{Life, Lives},
     project::Project,
+    run::waits_to_merge,
     ui::{BOLD, Ui, printable},
     units::show_duration,
     views::{RunningView, StatusView},
@@ -24,7 +25,10 @@ pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
             store: &project.store_url(),
             counts,
             total: counts.total(),
-            running: running.iter().map(|task| RunningView::new(task, lives.look(task))).collect(),
+            running: running
+                .iter()
+                .map(|task| RunningView::new(task, lives.look(task), waits(project, &lives, task)))
+                .collect(),
             runs: lives.runs(),
             keys: key_state::of_runs(project),
         };
@@ -32,7 +36,7 @@ pub async fn status(ui: &Ui, project: &Project) -> Result<Exit> {
             serde_json::to_string(&view).map_err(|error| Error::new(Exit::Unexpected, error))?;
         ui.data(json).map_err(unwritten)?;
     } else {
-        print(ui, counts, &running, &lives)?;
+        print(ui, project, counts, &running, &lives)?;
         print_keys(ui, project)?;
     }
     Ok(Exit::Success)
@@ -65,7 +69,7 @@ fn print_keys(ui: &Ui, project: &Project) -> Result<()> {
 pub async fn welcome(ui: &Ui, project: &Project) -> Result<Exit> {
     if let Ok(store) = project.existing_store() {
         let lives = Lives::new(project);
-        print(ui, store.counts().await?, &store.running().await?, &lives)?;
+        print(ui, project, store.counts().await?, &store.running().await?, &lives)?;
         ui.say("\nnext: agent-runner run");
         return Ok(Exit::Success);
     }
@@ -80,7 +84,13 @@ pub async fn welcome(ui: &Ui, project: &Project) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn print(ui: &Ui, counts: Counts, running: &[RunningTask], lives: &Lives) -> Result<()> {
+fn print(
+    ui: &Ui,
+    project: &Project,
+    counts: Counts,
+    running: &[RunningTask],
+    lives: &Lives,
+) -> Result<()> {
     let rows = [
         ("pending", counts.pending),
         ("waiting", counts.waiting),
@@ -105,7 +115,7 @@ fn print(ui: &Ui, counts: Counts, running: &[RunningTask], lives: &Lives) -> Res
             worker.number,
             worker.pid,
             worker.host,
-            remark(lives.look(task)),
+            remark(lives.look(task), waits(project, lives, task)),
         ))
         .map_err(unwritten)?;
     }
@@ -123,9 +133,17 @@ fn print(ui: &Ui, counts: Counts, running: &[RunningTask], lives: &Lives) -> Res
     Ok(())
 }
 
-/// What there is to say of a task that nobody looks after.
-fn remark(life: Life) -> &'static str {
+/// Whether a task's work is done and waits for its turn to merge.
+fn waits(project: &Project, lives: &Lives, task: &RunningTask) -> bool {
+    let worker = &task.worker;
+    lives.look(task) == Life::Working
+        && waits_to_merge(&project.state(), &worker.run, worker.number)
+}
+
+/// What there is to say of a task at which no agent works, or that nobody looks after.
+fn remark(life: Life, waits_to_merge: bool) -> &'static str {
     match life {
+        Life::Working if waits_to_merge => ": done, waits for its turn to merge",
         Life::Working => "",
         Life::Orphaned => {
             ": orphaned, its run is gone but its agent still works; `agent-runner run` takes it back"

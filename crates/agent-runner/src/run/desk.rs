@@ -49,6 +49,33 @@ impl Desks {
         }
         Ok(desk)
     }
+
+    /// Says to `status` that a worker waits for its turn to merge, until that is dropped. A note
+    /// that cannot be written is not missed by anybody at work.
+    pub(super) fn waits_to_merge(&self, worker: WorkerId) -> MergeNote {
+        let note = merge_note(&self.0, worker.number());
+        drop(fs::write(&note, ""));
+        MergeNote(note)
+    }
+}
+
+/// A note on a worker's desk: the work is done, and waits for its turn to merge.
+#[derive(Debug)]
+pub(super) struct MergeNote(PathBuf);
+
+impl Drop for MergeNote {
+    fn drop(&mut self) {
+        drop(remove(&self.0));
+    }
+}
+
+/// Whether a worker of a run waits for its turn to merge.
+pub fn waits_to_merge(state: &Path, run: &str, worker: u32) -> bool {
+    merge_note(&state.join("desks").join(run), worker).exists()
+}
+
+fn merge_note(desks: &Path, worker: u32) -> PathBuf {
+    desks.join(format!("{worker}.merge"))
 }
 
 /// Removes the desks of runs that are gone. No agent of theirs is at work any more.

@@ -34,6 +34,7 @@ mod tally;
 mod tick;
 
 pub use agent_result::AgentResult;
+pub use desk::waits_to_merge;
 pub use engine::{Engine, Summary};
 pub use host::name as host_name;
 pub use lending::variables_of;

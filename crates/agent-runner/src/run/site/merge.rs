@@ -77,10 +77,12 @@ impl Attempts {
         mut agent: Ended,
     ) -> Ended {
         agent.proof.ready = true;
+        let waits = self.desks.waits_to_merge(context.worker());
         let turn = tokio::select! {
             turn = self.sites.turn() => turn,
             order = self.ordered(job, context) => return agent.but(judge::ordered(order)),
         };
+        drop(waits);
         let turn = match turn {
             Ok(turn) => turn,
             Err(error) => return agent.but(failed("could not wait to merge its work", &error)),
