@@ -133,10 +133,13 @@ fn in_document(text: &[u8]) -> Beginning {
     let start: Vec<u8> =
         text.iter().copied().filter(|b| !b.is_ascii_whitespace()).take(10).collect();
     let is_error = start.starts_with(b"{\"error\":{") || start.starts_with(b"[{\"error\":");
-    match serde_json::from_slice::<serde_json::Value>(text) {
-        Ok(_) if is_error => Beginning::Error(String::from_utf8_lossy(text).into_owned()),
-        Err(error) if is_error && error.is_eof() => Beginning::Opening,
-        _ => Beginning::Content,
+    if !is_error {
+        return Beginning::Content;
+    }
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Ok(_) => Beginning::Error(String::from_utf8_lossy(text).into_owned()),
+        Err(error) if error.is_eof() => Beginning::Opening,
+        Err(_) => Beginning::Content,
     }
 }
 

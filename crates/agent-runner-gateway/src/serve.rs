@@ -42,7 +42,8 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
         return Refusal::Request("no provider is known by this path".into()).answer(dialect);
     };
     let closed = door.closed();
-    let answered = async {
+    // Boxed, so that its memory is given back when the answer begins and not when the connection ends.
+    let answered = Box::pin(async {
         check(shared, &route, &door, &request)?;
         let (head, body) = request.into_parts();
         let forward = Forward {
@@ -55,7 +56,7 @@ async fn route(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bod
             intake: shared.room.take(body).await?,
         };
         forward.run().await
-    };
+    });
     let answer = tokio::select! {
         answer = answered => answer,
         () = closed => Err(Refusal::Token),
