@@ -16,9 +16,24 @@ fn key(behaviour: &str) -> String {
     format!("sk-ant-fake-{behaviour}-{SECRET}")
 }
 
+/// It is lent a token, and the model that its keys name.
+#[test]
+fn its_keys_are_lent_request_by_request_unless_it_is_said() {
+    let (sandbox, llm) = (sandbox(), provider());
+    sandbox.write("tasks.txt", "say that all is well\n");
+    let output = run(&sandbox, &llm, &["revoked", "ok"], &["--gateway", "auto"]).run().exits(0);
+    assert_eq!(sandbox.outcomes("1"), ["succeeded"], "one attempt, two keys: {output}");
+    let details = sandbox.show("1")["attempt_log"][0]["details"].clone();
+    let line = &details["gateway"]["lines"][0];
+    assert_eq!((&line["model"], &line["requests"]), (&"model-1".into(), &1.into()), "{details}");
+}
+
 /// A run of the profile with one key for each behaviour.
 fn run(sandbox: &Sandbox, llm: &FakeLlm, keys: &[&str], flags: &[&str]) -> Call {
     let always = ["run", "tasks.txt", "--json", "--retry-delay", "1ms", "--profile", "messages"];
+    // With keys of its own it meets limits itself.
+    let off = ["--gateway", "off"].iter().filter(|_| !flags.contains(&"--gateway"));
+    let always = always.iter().chain(off).copied().collect::<Vec<_>>();
     let mut call = sandbox.call(always.iter().chain(flags).copied());
     for (number, behaviour) in (1..).zip(keys) {
         call = call

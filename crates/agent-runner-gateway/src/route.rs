@@ -64,17 +64,10 @@ impl Route {
             _ => return None,
         };
         let dialect = Dialect::of(provider, rest, headers);
-        // Base URLs of OpenAI's kind end with the version, others' do not.
-        let rest = match dialect {
-            Dialect::OpenAi => {
-                rest.strip_prefix("/v1").filter(|it| it.starts_with('/')).unwrap_or(rest)
-            }
-            _ => rest,
-        };
         Some(Self {
             provider: provider.to_owned(),
             dialect,
-            path: rest.to_owned(),
+            path: dialect.below_base_url(rest),
             query: uri.query().map(without_key).filter(|query| !query.is_empty()),
         })
     }
@@ -107,6 +100,18 @@ impl Route {
 }
 
 impl Dialect {
+    /// A path as it goes to a provider. Base URLs of OpenAI's kind end with the version, others' do
+    /// not, and clients have it either way.
+    fn below_base_url(self, path: &str) -> String {
+        let below = |version| path.strip_prefix(version).filter(|it: &&str| it.starts_with('/'));
+        match self {
+            Self::OpenAi => below("/v1").unwrap_or(path).to_owned(),
+            Self::Anthropic if below("/v1").is_none() => format!("/v1{path}"),
+            Self::Gemini if path.starts_with("/models/") => format!("/v1beta{path}"),
+            _ => path.to_owned(),
+        }
+    }
+
     /// What a path and the headers show; a name that is known decides where they do not.
     fn of(provider: &str, path: &str, headers: &HeaderMap) -> Self {
         if provider == "gemini" || headers.contains_key(X_GOOG_API_KEY) {
@@ -209,6 +214,9 @@ mod tests {
             &[],
             Some(("openrouter", OpenAi, "/chat/completions")),
         );
+        check("/anthropic/messages", &[], Some(("anthropic", Anthropic, "/v1/messages")));
+        let path = "/models/gemini-9:countTokens";
+        check(&format!("/gemini{path}"), &[], Some(("gemini", Gemini, &format!("/v1beta{path}"))));
         check("/my-proxy/v1/messages", &[], Some(("my-proxy", Anthropic, "/v1/messages")));
         let path = "/v1beta/models/gemini-9:streamGenerateContent";
         check(&format!("/gemini{path}?alt=sse"), &[], Some(("gemini", Gemini, path)));

@@ -13,7 +13,11 @@ fn main() -> anyhow::Result<()> {
     let port = env::args().nth(1).map(|port| port.parse()).transpose()?.unwrap_or(0);
     let llm = FakeLlm::start(port, |answer| println!("{}", line(answer)))?;
     let url = llm.url();
-    println!("{}", json!({ "anthropic_base_url": url, "openai_base_url": format!("{url}/v1") }));
+    let openai = format!("{url}/v1");
+    println!(
+        "{}",
+        json!({ "anthropic_base_url": url, "openai_base_url": openai, "gemini_base_url": url })
+    );
     loop {
         thread::park();
     }

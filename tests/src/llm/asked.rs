@@ -18,7 +18,8 @@ pub(super) fn file(conversation: &Value, heard: &[&str]) -> Option<String> {
     None
 }
 
-fn name(text: &str) -> Option<String> {
+/// The name in the last `write file:NAME` of a text.
+pub(super) fn name(text: &str) -> Option<String> {
     let (_, rest) = text.rsplit_once("write file:")?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._-/".contains(c)));
     let name = rest[..end.unwrap_or(rest.len())].trim_end_matches('.');

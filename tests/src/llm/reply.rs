@@ -41,15 +41,23 @@ impl Reply {
         }
     }
 
-    /// Events, as `text/event-stream` has them. Those of both APIs are named after their `type`.
+    /// Events, as `text/event-stream` has them, named after their `type`.
     pub(super) fn events(events: &[Value]) -> Self {
-        let chunk = |event: &Value| {
+        Self::stream(events.iter().map(|event| {
             format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
-        };
+        }))
+    }
+
+    /// Events without a name, on lines that end as HTTP's do.
+    pub(super) fn data(events: &[Value]) -> Self {
+        Self::stream(events.iter().map(|event| format!("data: {event}\r\n\r\n")))
+    }
+
+    fn stream(chunks: impl Iterator<Item = String>) -> Self {
         Self {
             status: 200,
             headers: vec![("content-type", "text/event-stream".to_owned())],
-            chunks: events.iter().map(chunk).collect(),
+            chunks: chunks.collect(),
             end: End::Whole,
         }
     }

@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
 use super::{
     Behaviour, anthropic,
     behaviour::Memory,
-    openai,
+    gemini, openai,
     reply::{Body, Reply},
 };
 
@@ -111,21 +111,30 @@ impl std::fmt::Debug for State {
 
 impl State {
     fn reply(&self, request: &str, headers: &HeaderMap, body: &Value) -> Reply {
-        let api = match request {
-            "POST /v1/messages" => anthropic::messages,
-            "POST /v1/responses" => openai::responses,
+        let api: &dyn Fn(&Value, Behaviour, Duration) -> Reply = match request {
+            "POST /v1/messages" => &anthropic::messages,
+            "POST /v1/responses" => &openai::responses,
             "POST /v1/messages/count_tokens" => {
                 return Reply::json(200, &json!({ "input_tokens": 100 }));
             }
             "GET /v1/models" => {
                 return Reply::json(200, &json!({ "object": "list", "data": [], "models": [] }));
             }
-            _ => {
-                return Reply::json(
-                    404,
-                    &json!({ "error": { "type": "not_found_error", "message": "no such path" } }),
-                );
-            }
+            _ => match request.strip_prefix("POST ").and_then(gemini::method) {
+                Some((model, "generateContent")) => {
+                    &move |body, does, wait| gemini::generate(model, false, body, does, wait)
+                }
+                Some((model, "streamGenerateContent")) => {
+                    &move |body, does, wait| gemini::generate(model, true, body, does, wait)
+                }
+                Some((_, "countTokens")) => {
+                    return Reply::json(200, &json!({ "totalTokens": 100 }));
+                }
+                _ => {
+                    let error = json!({ "type": "not_found_error", "message": "no such path" });
+                    return Reply::json(404, &json!({ "error": error }));
+                }
+            },
         };
         let key = key(headers);
         let (does, wait) = Behaviour::of_key(&key)
@@ -172,11 +181,11 @@ async fn answer(
     Ok(reply.start())
 }
 
-/// The key of a request: `x-api-key`, or a bearer's.
+/// The key of a request: `x-api-key`, `x-goog-api-key`, or a bearer's.
 fn key(headers: &HeaderMap) -> String {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    text("x-api-key").or(bearer).unwrap_or_default().to_owned()
+    text("x-api-key").or_else(|| text("x-goog-api-key")).or(bearer).unwrap_or_default().to_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,6 +2,7 @@
 //! output is read and how its session is resumed. All of it is data.
 
 mod command;
+mod condition;
 mod lent;
 
 use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
@@ -10,7 +11,8 @@ use agent_runner_signals::Format;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use command::{Past, Recipe};
-pub use lent::LentWords;
+pub use condition::Condition;
+pub use lent::{Lent, Told};
 
 use crate::{
     config::{duration, pause},
@@ -44,10 +46,12 @@ pub struct Profile {
     /// The providers of which it needs a credential each, unless it is those of `gateway`; all of
     /// which there are some, if neither is said.
     pub providers: Vec<String>,
+    /// What its settings have to say before it takes a base URL.
+    pub gateway_where: Option<Condition>,
     /// Whether the prompt of a retry says what went wrong.
     pub feedback: bool,
-    /// How it is told of a credential, if its environment does not tell it.
-    pub lent: Option<LentWords>,
+    /// By provider, how it is told of a credential, if the usual variables do not tell it.
+    pub lent: BTreeMap<String, Lent>,
     /// Variables that it finds in its environment.
     pub env: BTreeMap<String, String>,
     /// Variables that it must not inherit.
@@ -107,18 +111,13 @@ impl Profile {
         if self.providers.is_empty() { &self.gateway } else { &self.providers }
     }
 
-    /// The words of a command that knows what was lent. What is put in stands where the words do
-    /// that resume a session.
-    pub fn with_lent(
-        &self,
-        mut words: Vec<String>,
-        environment: &[(String, String)],
-    ) -> Result<Vec<String>, String> {
-        if let Some(lent) = &self.lent {
+    /// The words of a command with options, which stand where the words do that resume a session.
+    pub fn with_options(&self, mut words: Vec<String>, options: Vec<String>) -> Vec<String> {
+        if !options.is_empty() {
             let at = self.place_of_options(&words);
-            words.splice(at..at, lent.of(environment)?);
+            words.splice(at..at, options);
         }
-        Ok(words)
+        words
     }
 
     /// Where options can be put: after the program, or after the word that is named for it.

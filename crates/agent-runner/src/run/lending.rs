@@ -87,11 +87,8 @@ impl Lending {
 
     /// Lends to an attempt.
     pub(super) async fn grant(&self, task: &Task, profile: &Profile) -> Result<Grant, Ended> {
-        if !self.uses_gateway(profile) {
-            if self.options.budget.or(self.options.task_budget).is_some() {
-                let why = "a budget is set, and this agent is not known to take a base URL: say `--gateway on` if it does";
-                return Err(Ended::new(Outcome::Invalid, why.to_owned()));
-            }
+        let by_request = self.lends_by_request(profile);
+        if !by_request.map_err(|why| Ended::new(Outcome::Invalid, why))? {
             let lent = self.supply.lend(&needs(profile)).map(Grant::Keys);
             return lent.ok_or_else(|| {
                 Ended::new(Outcome::Throttled, "no credential was ready".to_owned())
@@ -102,7 +99,7 @@ impl Lending {
             .await
             .map_err(|error| Ended::new(Outcome::WorkerFailed, crate::error::chain_of(&error)))?;
         let caller = self.caller(task).await?;
-        Ok(grant(gateway, caller, needs(profile)))
+        Ok(grant(gateway, &self.supply, caller, needs(profile)))
     }
 
     /// What all attempts used.
@@ -123,12 +120,23 @@ impl Lending {
         }
     }
 
-    fn uses_gateway(&self, profile: &Profile) -> bool {
+    /// Whether keys are lent to this agent request by request, or why they cannot be.
+    fn lends_by_request(&self, profile: &Profile) -> Result<bool, String> {
         let keys = self.supply.keyed();
-        match self.options.mode {
+        let LendingOptions { mode, budget, task_budget, .. } = &self.options;
+        let has_budget = budget.or(*task_budget).is_some();
+        let is_meant = match mode {
             GatewayMode::Off => false,
             GatewayMode::On => !keys.is_empty(),
             GatewayMode::Auto => profile.gateway.iter().any(|provider| keys.contains(provider)),
+        };
+        match profile.gateway_where.as_ref().filter(|it| !it.holds()) {
+            Some(lacks) if is_meant && (has_budget || *mode == GatewayMode::On) => {
+                Err(format!("it takes a base URL, and so the gateway, only where {lacks}"))
+            }
+            None if is_meant => Ok(true),
+            _ if has_budget => Err("a budget is set, and this agent is not known to take a base URL: say `--gateway on` if it does".into()),
+            _ => Ok(false),
         }
     }
 
@@ -217,19 +225,21 @@ impl Grant {
 }
 
 /// A token, with the variables that SDKs of all providers know.
-fn grant(gateway: &Gateway, caller: Caller, needs: Needs) -> Grant {
+fn grant(gateway: &Gateway, supply: &Supply, caller: Caller, needs: Needs) -> Grant {
     let access = gateway.lend(caller);
     let mut variables = vec![without_proxy("NO_PROXY"), without_proxy("no_proxy")];
     for provider in gateway.providers() {
         variables.extend(variables_of(provider, &gateway.base_url(provider), access.token()));
+        if let Some(model) = supply.model(provider) {
+            variables.push((format!("{}_MODEL", prefix(provider)), model));
+        }
     }
     Grant::Token { needs, access: Box::new(access), variables }
 }
 
 /// What makes a provider's SDK ask the gateway.
 pub fn variables_of(provider: &str, url: &str, token: &str) -> Vec<(String, String)> {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    let prefix: String = provider.chars().map(letter).collect();
+    let prefix = prefix(provider);
     let mut variables = vec![
         (format!("{prefix}_BASE_URL"), url.to_owned()),
         (format!("{prefix}_API_KEY"), token.to_owned()),
@@ -238,6 +248,12 @@ pub fn variables_of(provider: &str, url: &str, token: &str) -> Vec<(String, Stri
         variables.push(("GOOGLE_GEMINI_BASE_URL".to_owned(), url.to_owned()));
     }
     variables
+}
+
+/// How the names of a provider's variables begin.
+fn prefix(provider: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    provider.chars().map(letter).collect()
 }
 
 /// A proxy is for the world outside, and not for this machine.
@@ -250,7 +266,7 @@ fn without_proxy(name: &str) -> (String, String) {
 /// What is kept with an attempt.
 fn detail(lines: &[Line]) -> Value {
     let tokens: u64 = lines.iter().map(|it| it.usage.total() - it.usage.cache_read).sum();
-    let usd: f64 = lines.iter().filter_map(|line| line.cost_usd).sum();
+    let usd = lines.iter().filter_map(|line| line.cost_usd).fold(0.0, |sum, usd| sum + usd);
     json!({ "tokens": tokens, "usd": usd, "lines": lines })
 }
 

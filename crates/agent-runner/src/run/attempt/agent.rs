@@ -1,6 +1,7 @@
 //! What is run for a task: its agent, and the check of its work.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use agent_runner_task_store::{CommandLine, Task};
 use super::{Attempts, Ended, Files};
 use crate::{
     cli::Retries,
-    profile::{Past, Profile, Recipe},
+    profile::{Past, Profile, Recipe, Told},
     run::{
         agent_result::AgentResult,
         history::History,
@@ -86,10 +87,11 @@ impl Attempts {
     ) -> Ended {
         let Orders { words, stdin, format, profile } = orders;
         let environment = grant.environment();
-        let words = match profile.with_lent(words, &environment) {
-            Ok(words) => words,
+        let told = match Told::new(&profile.lent, &environment, |name| env::var(name).ok()) {
+            Ok(told) => told,
             Err(reason) => return Ended::new(Outcome::Invalid, reason),
         };
+        let words = profile.with_options(words, told.words);
         let (reading, stop) = (Reading::new(format, !profile.resume.is_empty()), Stop::new());
         let mut command = self
             .command_of(&words, &job.claim.task, setting, files)
@@ -97,6 +99,7 @@ impl Attempts {
             .envs_remove(&profile.unset)
             .envs(profile.env)
             .envs(environment)
+            .envs(told.env)
             .mask(grant.secret())
             .log(LogOptions { late: true, ..self.limits.log(&files.log) });
         if format != Format::Plain {

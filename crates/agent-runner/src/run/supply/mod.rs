@@ -135,6 +135,17 @@ impl Supply {
         &self.keyed
     }
 
+    /// The model that agents of a provider are told, if each of its keys names one. It is the first
+    /// key's: whoever lends another sees to that one's model.
+    pub(super) fn model(&self, provider: &str) -> Option<String> {
+        self.ring.with(|ring, _| {
+            let keys = ring.credentials().filter(|it| it.provider == provider);
+            let mut models = keys.filter(|it| it.form == Form::ApiKey).map(|it| it.model.clone());
+            let first = models.next()?;
+            first.filter(|_| models.all(|model| model.is_some()))
+        })
+    }
+
     /// The secrets, to be masked.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(String::as_str)
