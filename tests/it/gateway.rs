@@ -209,6 +209,43 @@ fn it_runs_alone() {
 }
 
 #[test]
+fn a_key_that_a_gateway_found_lost_is_asked_by_no_run_and_no_other_gateway() {
+    let (sandbox, provider) = (sandbox(), Provider::start());
+    let keys = [REVOKED, GOOD];
+    let ask = |started: &Value| {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let (url, token) = (text(&started["base_urls"]["anthropic"]), text(&started["token"]));
+        let line = format!(
+            "ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token} AGENT_RUNNER_TASK_ID=x \
+             AGENT_RUNNER_ATTEMPT=1 AGENT_RUNNER_RESULT=/dev/null fake-agent ask 4"
+        );
+        sandbox.shell(&line).exits(0);
+    };
+    let start = || {
+        let call = sandbox.call(["gateway", "--listen", "127.0.0.1:0", "--json"]);
+        with_keys(call, &provider, &keys).start()
+    };
+    let mut one = start();
+    ask(&one.event(|line| line["token"].is_string()));
+    assert_eq!(provider.asked(REVOKED), 1, "it met the lost key");
+    // While it lives, within a second.
+    agent_runner_tests::wait_until("others know", || {
+        let list = with_keys(sandbox.call(["keys", "list", "--json"]), &provider, &keys);
+        list.run().exits(0).json_lines().iter().any(|key| key["state"] == "out")
+    });
+    sandbox.write("tasks.txt", "one\ntwo\n");
+    run(&sandbox, &provider, &keys, &["--gateway", "on"], "ask 4").run().exits(0);
+    let mut other = start();
+    ask(&other.event(|line| line["token"].is_string()));
+    for gateway in [&mut one, &mut other] {
+        gateway.signal(Signal::INT);
+    }
+    one.wait().exits(0);
+    other.wait().exits(0);
+    assert_eq!(provider.asked(REVOKED), 1, "nobody asked it again");
+}
+
+#[test]
 fn it_starts_for_this_machine_only_and_with_keys_only() {
     let (sandbox, provider) = (sandbox(), Provider::start());
     let start = |listen: &str, keys: &[&str]| {

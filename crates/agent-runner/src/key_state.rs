@@ -1,13 +1,20 @@
 //! What is known of keys beyond this process: the file that the machine's runs share, and how the
 //! keys of the runs stand that are alive.
 
-use std::{env, fs, io, path::PathBuf, time::SystemTime};
+use std::{
+    env, fs, io,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use agent_runner_credentials::{KeyRing, Snapshot, StateFile};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{project::Project, ui::Ui};
+
+/// How often each run and gateway learns what others know of keys, and lets them learn.
+pub const EVERY: Duration = Duration::from_secs(1);
 
 /// The file of spent and lost keys, which the runs of this user share; `None` without a home.
 pub fn shared_file() -> Option<StateFile> {

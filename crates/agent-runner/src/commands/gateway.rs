@@ -1,6 +1,6 @@
 //! `gateway`: lends the keys to whoever has its token, until it is stopped.
 
-use std::{collections::BTreeMap, env};
+use std::{collections::BTreeMap, convert::Infallible, env};
 
 use agent_runner_credentials::{KeyRing, SharedRing};
 use agent_runner_gateway::{Access, Caller, Gateway, Options, StartError};
@@ -11,7 +11,7 @@ use crate::{
     cli, descriptors,
     error::{Error, Result},
     exit_code::Exit,
-    keys,
+    key_state, keys,
     project::Project,
     report::{Event, describe},
     run::variables_of,
@@ -44,19 +44,40 @@ pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<
     let metrics = token_of("AGENT_RUNNER_METRICS_TOKEN")?
         .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let options = options(project, args, metrics.clone())?;
-    let gateway = Gateway::start(ring, options).await.map_err(not_started)?;
+    share(&ring, ui).await;
+    let gateway = Gateway::start(ring.clone(), options).await.map_err(not_started)?;
     let caller = Caller::named("gateway");
     let access = match token_of("AGENT_RUNNER_GATEWAY_TOKEN")? {
         Some(token) => gateway.lend_as(caller, &token),
         None => gateway.lend(caller),
     };
     tell(ui, &gateway, &access, &metrics, keys)?;
-    stopped().await?;
+    tokio::select! {
+        stopped = stopped() => stopped?,
+        never = keep_shared(&ring, ui) => match never {},
+    }
+    share(&ring, ui).await;
     let lines = gateway.usage();
     if !lines.is_empty() {
         ui.say(describe(&Event::KeysUsed { lines }).unwrap_or_default());
     }
     Ok(Exit::Success)
+}
+
+/// Shares what is known of keys with the runs and gateways of this machine, as long as it lives.
+async fn keep_shared(ring: &SharedRing, ui: &Ui) -> Infallible {
+    loop {
+        tokio::time::sleep(key_state::EVERY).await;
+        share(ring, ui).await;
+    }
+}
+
+async fn share(ring: &SharedRing, ui: &Ui) {
+    let Some(file) = key_state::shared_file() else { return };
+    let (ring, ui) = (ring.clone(), ui.clone());
+    // Files may be slow.
+    let sync = move || ring.with(|ring, now| key_state::sync(&file, ring, now, &ui));
+    drop(tokio::task::spawn_blocking(sync).await);
 }
 
 fn options(project: &Project, args: &cli::Gateway, metrics_token: String) -> Result<Options> {

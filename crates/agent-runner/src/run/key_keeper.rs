@@ -1,12 +1,9 @@
 //! Keeps what a run learns of its keys: for the next run, for others beside it, and for `status`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::supply::Supply;
 use crate::{key_state, project::Project, report::Reporter};
-
-/// How often others learn what this run knows, and this run what others know.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after what is known of a run's keys.
 #[derive(Debug, Clone)]
@@ -25,7 +22,7 @@ impl KeyKeeper {
     /// What was learned since the last time is kept by [`end`](Self::end).
     pub(super) async fn keep(self) {
         while self.supply.len() > 0 {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(key_state::EVERY).await;
             let keeper = self.clone();
             // Files may be slow, and it is cut short only when the runtime ends.
             drop(tokio::task::spawn_blocking(move || keeper.once(true)).await);
