@@ -159,7 +159,7 @@ impl Group {
         if is_current {
             let again_at = self.standing.ready_at(now).unwrap_or(now);
             let (now, again_at) = (now.as_secs_f64(), again_at.as_secs_f64());
-            if matches!(rejection, Rejection::SlowDown { .. }) || self.has_plenty(now) {
+            if matches!(rejection, Rejection::SlowDown { .. }) {
                 self.ramp.refused(now, again_at);
             } else {
                 self.pace.refused(self.calls, now, again_at);
@@ -169,12 +169,6 @@ impl Group {
 
     fn has_buckets(&self) -> bool {
         self.buckets.iter().any(Option::is_some)
-    }
-
-    /// Whether more than half is left of each limit that is known: then it is none of them that a
-    /// refusal is about.
-    fn has_plenty(&self, now: f64) -> bool {
-        self.has_buckets() && self.buckets.iter().flatten().all(|it| it.room(0.0, now) > 0.5)
     }
 
     /// How long a refusal for a rate counts.
