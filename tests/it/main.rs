@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod locks;
 mod messages;
+mod night;
 mod orphans;
 mod profiles;
 mod real_backlog;

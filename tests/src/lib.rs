@@ -17,6 +17,7 @@ mod call;
 mod capture;
 mod fakes;
 pub mod llm;
+pub mod night;
 mod output;
 mod provider;
 mod running;

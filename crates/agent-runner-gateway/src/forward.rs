@@ -101,7 +101,7 @@ impl Forward<'_> {
         let leased = self.shared.ring.lease_within(self.want(), time_left).await;
         let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.stats.waited_us.fetch_add(waited, Relaxed);
-        leased.map_err(|none| none_ready(&none))
+        leased.map_err(|none| none_ready(&none, self.shared.ring.now()))
     }
 
     fn want(&self) -> Want {
@@ -281,8 +281,8 @@ fn is_stream(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-fn none_ready(none: &NoneReady) -> Refusal {
-    let wait = none.wait(SystemTime::now());
+fn none_ready(none: &NoneReady, now: SystemTime) -> Refusal {
+    let wait = none.wait(now);
     match (wait, none.reason) {
         (Some(_), Some(Rejection::Overloaded { .. })) => Refusal::Overloaded,
         (Some(wait), Some(reason)) => limited(wait, &format!("{none}: {reason}")),

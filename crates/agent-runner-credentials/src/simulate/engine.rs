@@ -117,7 +117,7 @@ struct Worker {
 
 struct Night<'a> {
     scenario: &'a Scenario,
-    provider: Provider<'a>,
+    provider: Provider,
     jobs: &'a [Job],
     next_job: usize,
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,

@@ -11,8 +11,8 @@ use crate::{Usage, time::rfc3339};
 /// When all nights begin: a Monday morning.
 const START: u64 = 1_795_420_800;
 
-/// The time of day of a moment.
-pub(super) fn time_of(moment: Duration) -> SystemTime {
+/// The time of day of a moment of a night.
+pub fn time_of(moment: Duration) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(START) + moment
 }
 
@@ -21,10 +21,10 @@ const fn day_of(moment: Duration) -> u64 {
     (START + moment.as_secs()) / 86_400
 }
 
-/// A provider at work.
+/// A provider at work, for whoever has a clock of his own. Moments must not go back.
 #[derive(Debug)]
-pub(super) struct Provider<'a> {
-    scenario: &'a Scenario,
+pub struct Provider {
+    scenario: Scenario,
     meters: Vec<Meters>,
     /// The requests of each key on a day.
     used: Vec<(u64, u64)>,
@@ -64,15 +64,20 @@ struct Meter {
 
 /// An answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: &'static str,
+#[non_exhaustive]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its headers, as far as they tell limits.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body of an error.
+    pub body: &'static str,
     /// How long it takes from the request's arrival.
-    pub(super) takes: Duration,
-    pub(super) usage: Option<Usage>,
+    pub takes: Duration,
+    /// What was used, if it is no error.
+    pub usage: Option<Usage>,
     /// Input tokens that came from the cache.
-    pub(super) cached: u64,
+    pub cached: u64,
 }
 
 const OVERLOADED: &str =
@@ -84,10 +89,11 @@ const LIMITED: &str = r#"{"type":"error","error":{"type":"rate_limit_error","mes
 
 const STEEP: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's maximum usage increase rate"}}"#;
 
-impl<'a> Provider<'a> {
-    pub(super) fn new(scenario: &'a Scenario) -> Self {
+impl Provider {
+    /// A provider at the beginning of a night.
+    pub fn new(scenario: &Scenario) -> Self {
         Self {
-            scenario,
+            scenario: scenario.clone(),
             meters: scenario.accounts.iter().map(Meters::new).collect(),
             used: vec![(0, 0); scenario.keys.len()],
             caches: HashMap::new(),
@@ -96,7 +102,11 @@ impl<'a> Provider<'a> {
     }
 
     /// Takes a request that arrives.
-    pub(super) fn take(&mut self, now: Duration, key: usize, job: usize, turn: &Turn) -> Reply {
+    ///
+    /// # Panics
+    ///
+    /// If the scenario has no such key.
+    pub fn take(&mut self, now: Duration, key: usize, job: usize, turn: &Turn) -> Reply {
         let plan = &self.scenario.keys[key];
         let is_down = self.scenario.outages.iter().any(|(from, to)| (*from..*to).contains(&now));
         if is_down || self.random.unit() < self.scenario.overloaded {
@@ -145,7 +155,11 @@ impl<'a> Provider<'a> {
     }
 
     /// Ends an answer: its output counts now.
-    pub(super) fn finish(&mut self, now: Duration, key: usize, turn: &Turn, reply: &mut Reply) {
+    ///
+    /// # Panics
+    ///
+    /// If the scenario has no such key.
+    pub fn finish(&mut self, now: Duration, key: usize, turn: &Turn, reply: &mut Reply) {
         if reply.status != 200 {
             return;
         }

@@ -214,3 +214,18 @@ async fn nobody_waits_for_what_will_not_come_in_time() {
     assert!(start.elapsed() >= seconds(7));
     assert_eq!(fresh.snapshot().waiting, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_hurries_is_waited_for_as_much_less() {
+    let key = Credential::new("key", "anthropic", ApiKey::new("sk-0").expect("it is graphic"));
+    let start = Instant::now();
+    let clock = move || UNIX_EPOCH + (Instant::now() - start) * 10;
+    let ring = SharedRing::at_speed(KeyRing::new([key]), 10, clock);
+    rest(&ring, 1, seconds(90)).await;
+    let lent = ring.lease(Want::call()).await.expect("it comes back");
+    let waited = start.elapsed();
+    assert!(waited >= seconds(9), "{waited:?}");
+    assert!(waited < seconds(9) + Duration::from_millis(5), "{waited:?}");
+    assert!(ring.now() >= UNIX_EPOCH + seconds(90));
+    lent.settle(End::Success(None));
+}
