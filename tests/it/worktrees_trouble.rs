@@ -162,6 +162,23 @@ fn an_agent_that_breaks_its_worktree_loses_nothing_that_lies_there() {
     assert_eq!(sandbox.git("rev-list --count main"), "4");
 }
 
+/// An agent that merges by itself, and leaves it to others to resolve what comes of it, is not done,
+/// whatever it says: git's markers would be merged as its work.
+#[test]
+fn conflicts_that_the_agent_left_are_no_success() {
+    let sandbox = project("one\n");
+    let script = "echo $a > README; git commit -qam mine
+        test $a = 1 || exit 0
+        git checkout -q --detach main; echo other > README; git commit -qam other
+        other=$(git rev-parse HEAD); git checkout -q agent-runner/1; git merge -q $other; exit 0";
+    let ran = run(&sandbox, &["--merge"], script).exits(0);
+    assert_eq!(sandbox.outcomes("1"), ["conflict", "succeeded"], "{ran}");
+    let first = sandbox.show("1")["attempt_log"][0].clone();
+    assert_eq!(first["proof"]["conflicts"], serde_json::json!(["README"]), "{first}");
+    assert!(first["message"].as_str().is_some_and(|it| it.contains("README")), "{first}");
+    assert_eq!(sandbox.read("README"), "2\n", "without git's markers");
+}
+
 /// Somebody removes the branch that all work begins at and goes to. That costs no task anything:
 /// what is done waits to be merged, the rest waits to be begun.
 #[test]

@@ -36,6 +36,9 @@ pub struct Checkpoint {
     pub was_uncommitted: bool,
     /// New files that are too large to be kept. They are removed when the worktree is used again.
     pub left_out: Vec<PathBuf>,
+    /// Files of a merge, rebase or the like that the agent began and left with conflicts. What lies
+    /// in them, with git's markers, is in `commit`.
+    pub unmerged: Vec<PathBuf>,
     /// Refs of work that is not part of `commit`, because the agent left the branch, or an attempt
     /// of the same number was there.
     pub aside: Vec<String>,
@@ -57,7 +60,7 @@ impl Checkpoint {
 pub(crate) fn save(inner: &Inner, tree: &Tree<'_>, tenant: &Tenant) -> Result<Checkpoint, Error> {
     let repo = &inner.repo;
     let scene = Scene::look(repo, tree, tenant)?;
-    let (work, left_out) = scene.commit_work(inner, tree, tenant)?;
+    let Work { commit: work, left_out, unmerged } = scene.commit_work(inner, tree, tenant)?;
     let tip = scene.tip(repo, &work)?;
 
     let mut refs = Refs { repo, task: &tenant.task, attempt: tenant.attempt, aside: Vec::new() };
@@ -78,8 +81,16 @@ pub(crate) fn save(inner: &Inner, tree: &Tree<'_>, tenant: &Tenant) -> Result<Ch
         commit: tip,
         base,
         left_out,
+        unmerged,
         aside: refs.aside,
     })
+}
+
+/// What lies in a worktree, committed.
+struct Work {
+    commit: CommitId,
+    left_out: Vec<PathBuf>,
+    unmerged: Vec<PathBuf>,
 }
 
 /// How the agent left things.
@@ -116,15 +127,11 @@ impl Scene {
     }
 
     /// Commits what the agent did not; the files that are too large for it come second.
-    fn commit_work(
-        &self,
-        inner: &Inner,
-        tree: &Tree<'_>,
-        tenant: &Tenant,
-    ) -> Result<(CommitId, Vec<PathBuf>), Error> {
+    fn commit_work(&self, inner: &Inner, tree: &Tree<'_>, tenant: &Tenant) -> Result<Work, Error> {
         let repo = &inner.repo;
+        let commit = self.parent.clone();
         if !tree.path.is_dir() {
-            return Ok((self.parent.clone(), Vec::new()));
+            return Ok(Work { commit, left_out: Vec::new(), unmerged: Vec::new() });
         }
         let admin = tree.mended_admin(&repo.names.branch(&tenant.task));
         let git_dir = admin.as_ref().unwrap_or(&repo.common);
@@ -136,15 +143,16 @@ impl Scene {
             base: &self.start,
             largest_file: inner.largest_file,
         };
-        let Snapshot { tree, left_out } = camera.take(&self.parent)?;
+        let Snapshot { tree, left_out, unmerged } = camera.take(&self.parent)?;
         if self.merged.is_none() && tree == repo.tree_of(&self.parent)? {
-            return Ok((self.parent.clone(), left_out));
+            return Ok(Work { commit, left_out, unmerged });
         }
         let attempt = tenant.attempt;
         let about = format!("What attempt {attempt} left uncommitted.");
         let message = message(&tenant.title, &about, &tenant.task, attempt);
         let parents: Vec<_> = [&self.parent].into_iter().chain(&self.merged).collect();
-        Ok((repo.commit_tree(&tree, &parents, &message)?, left_out))
+        let commit = repo.commit_tree(&tree, &parents, &message)?;
+        Ok(Work { commit, left_out, unmerged })
     }
 
     /// Which of the worktree and the branch is the task's work, if they differ.

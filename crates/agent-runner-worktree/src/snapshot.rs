@@ -23,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) tree: String,
     /// Files that are too large to be kept.
     pub(crate) left_out: Vec<PathBuf>,
+    /// Files of a merge that the agent has not resolved.
+    pub(crate) unmerged: Vec<PathBuf>,
 }
 
 /// Where to look, and with what in mind.
@@ -49,13 +51,12 @@ impl Camera<'_> {
         };
         let copied =
             shot(&|| copy_index(&self.git_dir.join("index"), index).map_err(Error::io(index)));
-        let (tree, left_out) = copied.or_else(|_| {
+        copied.or_else(|_| {
             shot(&|| {
                 let call = self.git(self.work_tree, index);
                 Ok(call.args(["read-tree", parent.as_str()]).run()?)
             })
-        })?;
-        Ok(Snapshot { tree, left_out })
+        })
     }
 
     fn git(&self, work_tree: &Path, index: &Path) -> Call {
@@ -63,11 +64,15 @@ impl Camera<'_> {
     }
 
     /// Adds everything to an index and writes its tree; repositories inside by the same means.
-    fn shoot(&self, work_tree: &Path, index: &Path) -> Result<(String, Vec<PathBuf>), Error> {
+    fn shoot(&self, work_tree: &Path, index: &Path) -> Result<Snapshot, Error> {
         let git = || self.git(work_tree, index);
-        let untracked = git().args(["ls-files", "-o", "-z", "--exclude-standard"]).output()?;
-        let (mut nested, mut left_out) = (Vec::new(), Vec::new());
-        for name in fields(&untracked) {
+        let listed = git().args(["ls-files", "-o", "-u", "-z", "--exclude-standard"]).output()?;
+        let (mut nested, mut left_out, mut unmerged) = (Vec::new(), Vec::new(), Vec::new());
+        for name in fields(&listed) {
+            if let Some(name) = side_of_conflict(name) {
+                unmerged.push(PathBuf::from(sys::os_string(name.to_vec())));
+                continue;
+            }
             let path = PathBuf::from(sys::os_string(name.to_vec()));
             if name.ends_with(b"/") {
                 nested.push(path);
@@ -89,14 +94,16 @@ impl Camera<'_> {
         for path in nested {
             let inner = with_suffix(index, ".nested");
             remove_index(&inner).map_err(Error::io(&inner))?;
-            let (tree, inside) = self.shoot(&work_tree.join(&path), &inner)?;
+            let Snapshot { tree, left_out: inside, .. } =
+                self.shoot(&work_tree.join(&path), &inner)?;
             remove_index(&inner).map_err(Error::io(&inner))?;
             left_out.extend(inside.into_iter().map(|file| path.join(file)));
             let mut prefix = OsString::from("--prefix=");
             prefix.push(path.join(""));
             git().args([OsStr::new("read-tree"), &prefix, tree.as_ref()]).run()?;
         }
-        Ok((git().args(["write-tree"]).line()?, left_out))
+        unmerged.dedup();
+        Ok(Snapshot { tree: git().args(["write-tree"]).line()?, left_out, unmerged })
     }
 
     /// Repositories inside that the agent has added as if they were submodules: taken out of the
@@ -123,6 +130,20 @@ impl Camera<'_> {
     fn is_too_large(&self, file: &Path) -> bool {
         fs::symlink_metadata(file).is_ok_and(|metadata| metadata.len() > self.largest_file)
     }
+}
+
+/// The file's name, if this is one side of a conflict as git lists it: `mode object stage\tname`.
+/// An untracked file is listed by its name alone.
+fn side_of_conflict(listed: &[u8]) -> Option<&[u8]> {
+    let tab = listed.iter().position(|byte| *byte == b'\t')?;
+    let (mut side, name) = (listed[..tab].split(|byte| *byte == b' '), &listed[tab + 1..]);
+    let (mode, object, stage) = (side.next()?, side.next()?, side.next()?);
+    let is_side = mode.len() == 6
+        && object.len() >= 40
+        && object.iter().all(u8::is_ascii_hexdigit)
+        && matches!(stage, b"1" | b"2" | b"3")
+        && side.next().is_none();
+    is_side.then_some(name)
 }
 
 /// Whether a change in git's raw format, `:old-mode new-mode …`, makes something a link to a

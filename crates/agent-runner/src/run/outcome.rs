@@ -15,7 +15,7 @@ pub enum Outcome {
     VerifyFailed,
     /// The agent and the check were content, but no file was changed, and one should have been.
     NoDiff,
-    /// The work does not go together with what others have merged.
+    /// The work does not go together with what others have merged, or the agent left conflicts.
     Conflict,
     /// The attempt took too long.
     TimedOut,

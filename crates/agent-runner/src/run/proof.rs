@@ -29,7 +29,8 @@ pub struct Proof {
     pub ready: bool,
     /// Where its work was merged.
     pub merged: Option<Merged>,
-    /// Files in which its work does not go together with what others have merged.
+    /// Files in which its work does not go together with what others have merged, or in which the
+    /// agent itself left conflicts.
     pub conflicts: Vec<String>,
 }
 
@@ -88,6 +89,7 @@ impl Proof {
     /// Adds what a checkpoint saved of the work in a folder.
     pub fn see(&mut self, checkpoint: &Checkpoint, folder: &Path, branch: &str) {
         self.diff = Some(DiffStat::of(&checkpoint.diff));
+        self.conflicts = names(checkpoint.unmerged.iter().map(|path| path.display()));
         self.work = Some(Work {
             folder: folder.display().to_string(),
             branch: branch.to_owned(),

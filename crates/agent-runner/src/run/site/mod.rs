@@ -128,15 +128,24 @@ impl Site {
         is_here.then(|| Ended { proof, ..Ended::new(Outcome::Succeeded, None) })
     }
 
-    /// Looks at what the agent did, and keeps it. A success that should have changed something and
-    /// did not is none.
+    /// Looks at what the agent did, and keeps it. A success that left conflicts, or that should have
+    /// changed something and did not, is none.
     pub(super) async fn keep(&mut self, ended: Ended) -> Ended {
         let (expects, mut ended) = match self {
             Self::Shared(shared) => (shared.expects_diff(), shared.keep(ended).await),
             Self::Own(own) => (own.expects_diff(), own.keep(ended).await),
         };
         let changed = ended.proof.diff.is_none_or(|DiffStat { changed, .. }| changed);
-        if ended.outcome == Outcome::Succeeded && expects && !changed {
+        if ended.outcome != Outcome::Succeeded {
+            return ended;
+        }
+        if !ended.proof.conflicts.is_empty() {
+            ended.outcome = Outcome::Conflict;
+            ended.message = Some(format!(
+                "the agent said that it was done, but it left conflicts of a merge in {}; resolve them, and finish the task",
+                ended.proof.conflicts.join(", ")
+            ));
+        } else if expects && !changed {
             ended.outcome = Outcome::NoDiff;
             ended.message = Some(NO_DIFF.to_owned());
         }
