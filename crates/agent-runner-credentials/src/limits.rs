@@ -43,6 +43,8 @@ pub(crate) struct Limit {
     pub(crate) remaining: f64,
     /// When it is full again.
     pub(crate) reset: Option<f64>,
+    /// By how much that may be too late.
+    pub(crate) slack: f64,
     /// Whether it starts anew at once, instead of little by little.
     pub(crate) window: bool,
     /// By how much what remains may be rounded.
@@ -87,17 +89,22 @@ impl Limits {
                 account[index] = Some(value);
             }
         }
-        let now = server_time(answer, now);
+        // A reset is in whole seconds, and so is the server's date.
+        let dated = server_time(answer, now);
+        let slack = if dated == now { 1.0 } else { 2.0 };
+        let now = dated;
         let mut each = [None; DIMENSIONS];
         for (index, limit) in each.iter_mut().enumerate() {
-            *limit = anthropic[index].limit(now, false).or_else(|| openai[index].limit(now, false));
+            *limit = anthropic[index]
+                .limit(now, slack, false)
+                .or_else(|| openai[index].limit(now, slack, false));
         }
         // Anthropic's sum shows again whichever of the two is scarcer.
         if each[Dimension::Input as usize].is_some() {
             each[Dimension::Tokens as usize] = None;
         }
         let requests = &mut each[Dimension::Requests as usize];
-        *requests = requests.or_else(|| plain.limit(now, true)).or_else(|| ietf(answer));
+        *requests = requests.or_else(|| plain.limit(now, slack, true)).or_else(|| ietf(answer));
         let account = match account {
             [None, _] => None,
             [Some(account), None] => Some(account.to_owned()),
@@ -108,7 +115,7 @@ impl Limits {
 }
 
 impl Found<'_> {
-    fn limit(&self, now: SystemTime, window: bool) -> Option<Limit> {
+    fn limit(&self, now: SystemTime, slack: f64, window: bool) -> Option<Limit> {
         const LONG: f64 = 600.0;
         let (amount, remaining) = (self.limit?, self.remaining?);
         if !(amount > 0.0 && amount.is_finite() && remaining >= 0.0) {
@@ -131,7 +138,7 @@ impl Found<'_> {
         };
         let rounded = remaining >= 1000.0 && remaining % 1000.0 == 0.0;
         let grain = if rounded { 500.0 } else { 1.0 };
-        Some(Limit { amount, period, remaining, reset, window, grain })
+        Some(Limit { amount, period, remaining, reset, slack, window, grain })
     }
 }
 
@@ -177,6 +184,7 @@ fn ietf(answer: &Answer<'_>) -> Option<Limit> {
         period,
         remaining,
         reset: Some(reset),
+        slack: 1.0,
         window: true,
         grain: 1.0,
     })

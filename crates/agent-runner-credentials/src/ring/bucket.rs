@@ -204,10 +204,9 @@ impl Bucket {
         }
     }
 
-    /// What is there and what flows back until it is full is a lower bound of what it holds: times
-    /// are in whole seconds.
+    /// What is there and what flows back until it is full is a lower bound of what it holds.
     fn learn_capacity(&mut self, limit: &Limit) {
-        let coming = limit.reset.map_or(0.0, |reset| self.rate * (reset - 1.0).max(0.0));
+        let coming = limit.reset.map_or(0.0, |reset| self.rate * (reset - limit.slack).max(0.0));
         let seen = if self.window.is_some() { limit.amount } else { limit.remaining + coming };
         self.capacity = self.capacity.max(seen.min(limit.amount));
     }
