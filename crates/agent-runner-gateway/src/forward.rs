@@ -105,13 +105,16 @@ impl Forward<'_> {
     }
 
     fn want(&self) -> Want {
-        let intake = &self.intake;
-        let input = intake.body.len() as u64 / 4;
-        let mut want = Want::call().provider(self.route.provider.as_str()).tokens(input, 0);
+        let input = self.intake.body.len() as u64 / 4;
+        let told = SESSIONS.iter().find_map(|name| self.headers.get(*name));
+        // What the conversation's key has in its cache does not count there.
+        let is_session = told.is_some() || self.door.caller.is_session;
+        let cached = if is_session { self.door.cached.load(Relaxed).min(input) } else { 0 };
+        let want = Want::call().provider(self.route.provider.as_str());
+        let mut want = want.tokens(input - cached, 0).cached(cached);
         if let Some(model) = self.model() {
             want = want.model(model);
         }
-        let told = SESSIONS.iter().find_map(|name| self.headers.get(*name));
         match told {
             Some(told) => want.session((self.door.number(), told.as_bytes())),
             None if self.door.caller.is_session => want.session(self.door.number()),

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -196,6 +196,7 @@ impl Account {
         let Some(lent) = self.lent.take() else { return };
         let (usage, is_estimated) = self.meter.usage(self.request_bytes, ended == Ended::Whole);
         if self.is_generation {
+            self.door.cached.store(usage.cache_read.saturating_add(usage.cache_write), Relaxed);
             let model = self.meter.model().unwrap_or(&self.model);
             let key = &lent.credential().label;
             self.shared.write(&self.door, &Entry { key, model, usage, is_estimated });

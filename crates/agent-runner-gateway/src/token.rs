@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use rand::Rng as _;
@@ -57,6 +57,8 @@ pub(crate) struct Door {
     name: u64,
     token: Vec<u8>,
     closed: watch::Sender<bool>,
+    /// Tokens of the last answer's input that a prompt cache has.
+    pub(crate) cached: AtomicU64,
     ledger: Mutex<Ledger>,
     refused: Mutex<Option<Refused>>,
 }
@@ -109,6 +111,7 @@ impl Doors {
             name: name(text),
             token: text.as_bytes().to_vec(),
             closed: watch::Sender::new(false),
+            cached: AtomicU64::new(0),
             refused: Mutex::default(),
         });
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
