@@ -151,10 +151,13 @@ fn a_resource_can_be_broken_by_hand() {
     assert!(!sandbox.has("ended"));
 }
 
+/// Also when it starts others all the time, which have its lock as well and end at any moment.
 #[test]
 fn a_command_without_its_keeper_can_be_ended() {
     let sandbox = sandbox();
-    let mut keeper = hold(&sandbox, &["db"]);
+    let script = "exec >/dev/null 2>&1; touch begun; while :; do /usr/bin/env true; done";
+    let mut keeper = locks_run(&sandbox, &["db", "--", "sh", "-c", script]).start();
+    sandbox.wait_for("begun");
     keeper.signal(Signal::KILL);
     keeper.wait();
     sandbox.run(["locks", "list"]).exits(0).prints("dead, but its child goes on");

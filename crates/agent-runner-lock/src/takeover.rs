@@ -204,10 +204,16 @@ fn targets(prize: &impl Prize, holder: &Holder) -> Result<Vec<Target>, TakeoverE
         Target::open(pid).map_err(failed)
     };
     let targets = pids.into_iter().filter_map(|pid| open(pid).transpose());
-    let targets = targets.collect::<Result<Vec<_>, _>>()?;
+    let mut targets = targets.collect::<Result<Vec<_>, _>>()?;
     // Only now that they cannot become others any more.
     let keepers = prize.keepers()?;
-    let prove = if holder.orphaned { prove_heir } else { prove_holder };
+    let prove = if holder.orphaned {
+        // Its children start children of their own, which end at any time.
+        targets.retain(|target| keepers.iter().any(|keeper| keeper.pid == target.pid()));
+        prove_heir
+    } else {
+        prove_holder
+    };
     targets.iter().try_for_each(|target| prove(target, info, &keepers)).map_err(no_proof)?;
     Ok(targets)
 }
