@@ -121,8 +121,6 @@ fn settings(project: &Project, pace: Pace) -> Result<Settings> {
         idle_timeout: Some(pace.seconds(3.0)),
         retry_delay: Some(pace.seconds(0.8)),
         grace: Some(pace.seconds(2.0)),
-        // It shows keys that are lent to agents, who meet the limits themselves.
-        gateway: Some(cli::GatewayMode::Off),
         command: command()?,
         ..cli::Run::default()
     };

@@ -25,6 +25,8 @@ use crate::{
 pub struct Profile {
     /// The program by whose name it is recognised in a command.
     pub program: Option<String>,
+    /// The subcommand without which it is not that agent: the first word that is no option.
+    pub subcommand: Option<String>,
     /// The command of a run that gives none.
     pub command: Vec<String>,
     /// How its output is read.
@@ -100,8 +102,13 @@ impl Profiles {
 
     /// The profile of the program that a command begins with.
     pub fn of_command(&self, words: &[String]) -> Option<&Profile> {
-        let program = Path::new(words.first()?).file_stem()?.to_str()?;
-        self.0.values().find(|profile| profile.program.as_deref() == Some(program))
+        let (program, rest) = words.split_first()?;
+        let program = Path::new(program).file_stem()?.to_str()?;
+        let subcommand = rest.iter().find(|word| !word.starts_with('-')).map(String::as_str);
+        self.0.values().find(|profile| {
+            profile.program.as_deref() == Some(program)
+                && (profile.subcommand.is_none() || profile.subcommand.as_deref() == subcommand)
+        })
     }
 }
 
@@ -184,6 +191,8 @@ mod tests {
         assert_eq!(format("codex exec --json x"), Some(Format::CodexJson));
         assert_eq!(format("codex --json exec x"), Some(Format::Plain));
         assert_eq!(format("make test"), None);
+        assert_eq!(format("bin/agent-runner --quiet messages"), Some(Format::Messages));
+        assert_eq!(format("agent-runner locks run -- messages"), None, "another subcommand");
     }
 
     #[test]
