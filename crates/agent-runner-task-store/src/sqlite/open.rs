@@ -19,8 +19,8 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x4152_7473;
 
 /// What brings a store from each version to the next; their number is the newest version.
-pub(super) const MIGRATIONS: [&str; 2] =
-    [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(super) const MIGRATIONS: [&str; 3] =
+    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Opens the connection that writes, and makes the store if there is none.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Outcome<Connection> {

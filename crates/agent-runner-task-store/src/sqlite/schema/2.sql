@@ -23,10 +23,3 @@ DROP TABLE held;
 -- The parked tasks, by the closed resource that they want.
 ALTER TABLE waiter RENAME COLUMN name TO resource;
 UPDATE waiter SET resource = '=' || resource;
-
--- In `task.marks`, bit 3 is "has a command of its own". They are in the index, so that a claim
--- which takes only some commands reads no other row.
-UPDATE task SET marks = marks | 8
-WHERE seq IN (SELECT seq FROM spec WHERE json_type(content, '$.command') IS NOT NULL);
-DROP INDEX task_ready;
-CREATE INDEX task_ready ON task (priority DESC, seq, marks) WHERE state = 0;

@@ -72,7 +72,7 @@ fn a_newer_store_is_refused() {
     drop(conn);
     let refused = SqliteStore::open(&path);
     assert!(
-        matches!(refused, Err(StoreError::NewerSchema { found: 7, known: 2, .. })),
+        matches!(refused, Err(StoreError::NewerSchema { found: 7, known: 3, .. })),
         "{refused:?}",
     );
 }

@@ -14,16 +14,17 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 const VERSION_1: &str = include_str!("fixtures/version-1.sql");
+const VERSION_2: &str = include_str!("fixtures/version-2.sql");
 
 /// The fence of the task in it that holds a lock.
 const HOLDER: u64 = 8_162_020_340_444_485_900;
 
-/// Makes a store of version 1.
-fn old_store() -> (TempDir, PathBuf) {
+/// Makes a store of an older version.
+fn old_store(version: &str) -> (TempDir, PathBuf) {
     let folder = super::folder();
     let path = folder.path().join("store.db");
     let conn = Connection::open(&path).expect("a database is made");
-    conn.execute_batch(VERSION_1).expect("the script is good");
+    conn.execute_batch(version).expect("the script is good");
     (folder, path)
 }
 
@@ -74,7 +75,16 @@ fn added(clock: &ManualClock) -> Vec<NewTask> {
 
 #[tokio::test]
 async fn nobody_notices_that_the_store_was_of_version_1() {
-    let (_folder, path) = old_store();
+    nobody_notices_that_it_was_of(VERSION_1).await;
+}
+
+#[tokio::test]
+async fn nobody_notices_that_the_store_was_of_version_2() {
+    nobody_notices_that_it_was_of(VERSION_2).await;
+}
+
+async fn nobody_notices_that_it_was_of(version: &str) {
+    let (_folder, path) = old_store(version);
     let clock = Arc::new(ManualClock::default());
     let store = super::open(&path, Arc::clone(&clock));
     let kept = store.list(&Filter::default(), None, usize::MAX).await.expect("listing works");
@@ -107,21 +117,30 @@ async fn nobody_notices_that_the_store_was_of_version_1() {
     let report = || Report::new(Verdict::Succeeded, "succeeded");
     store.finish(&holder, report(), None).await.expect("the claim is held as before");
     let mut claimed = Vec::new();
-    while let Some(claim) = store.claim(&request()).await.expect("claiming works") {
-        claimed.push(String::from(claim.fence.task));
+    for takes in [Takes::new(|command| command.is_some()), Takes::default()] {
+        while let Some(claim) = store.claim(&request(&takes)).await.expect("claiming works") {
+            claimed.push(String::from(claim.fence.task));
+        }
     }
-    assert_eq!(claimed, ["parked", "blocked", "full", "1"], "both wait for what others hold");
+    let expected = ["full", "parked", "blocked", "1"];
+    assert_eq!(claimed, expected, "one has a command, and two wait for what others hold");
 }
 
-fn request() -> ClaimRequest {
+fn request(takes: &Takes) -> ClaimRequest {
     let worker = Worker { run: "new".into(), host: "here".into(), pid: 1, number: 0 };
     let (lease, budget) = (Duration::from_secs(60), Budget::default());
-    ClaimRequest { worker, lease, budget, tags: vec![], takes: Takes::default() }
+    ClaimRequest { worker, lease, budget, tags: vec![], takes: takes.clone() }
 }
 
 #[test]
 fn an_old_store_becomes_what_a_new_one_is() {
-    let (folder, path) = old_store();
+    for version in [VERSION_1, VERSION_2] {
+        becomes_what_a_new_one_is(version);
+    }
+}
+
+fn becomes_what_a_new_one_is(version: &str) {
+    let (folder, path) = old_store(version);
     let refused = SqliteStore::options().read_only(true).open(&path);
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     std::thread::scope(|scope| {
@@ -137,7 +156,7 @@ fn an_old_store_becomes_what_a_new_one_is() {
 
 #[test]
 fn a_migration_that_fails_changes_nothing() {
-    let (_folder, path) = old_store();
+    let (_folder, path) = old_store(VERSION_1);
     let conn = Connection::open(&path).expect("a database");
     conn.execute_batch("CREATE TABLE closed (in_the_way)").expect("a table is made");
     drop(conn);
