@@ -133,7 +133,7 @@ struct Seen {
 
 /// Plays a scenario in a project of its own.
 pub(crate) fn play(stage: &Stage<'_>, scenario: &Scenario) -> Result<Value> {
-    let (agent, place, llm) = (stage.agent, Place::new(stage.agent)?, FakeLlm::start(0, |_| {})?);
+    let (agent, place, llm) = (stage.agent, Place::new()?, FakeLlm::start(0, |_| {})?);
     fs::write(place.project("tasks.txt"), place.task("made.txt"))?;
     let started = Instant::now();
     let (seen, exit) = run(command(stage, scenario, &place, &llm))?;

@@ -39,13 +39,10 @@ impl<'a> Stage<'a> {
 pub(crate) struct Place(TempDir);
 
 impl Place {
-    pub(crate) fn new(agent: &Agent) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let place = Self(folder()?);
-        for name in ["project", "home/.codex", "tmp", "printed"] {
+        for name in ["project", "home", "tmp", "printed"] {
             fs::create_dir_all(place.path(name))?;
-        }
-        if let Some(model) = agent.model {
-            fs::write(place.path("home/.codex/config.toml"), format!("model = \"{model}\"\n"))?;
         }
         Ok(place)
     }

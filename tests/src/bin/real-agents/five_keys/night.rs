@@ -66,7 +66,7 @@ pub(super) struct Attempts {
 impl Night {
     /// Plays it, with keys that behave so.
     pub(super) fn play(stage: &Stage<'_>, behaviours: [&str; 5]) -> Result<Self> {
-        let (place, kept) = (Place::new(stage.agent)?, folder()?);
+        let (place, kept) = (Place::new()?, folder()?);
         let keys = behaviours.map(|behaviour| format!("sk-fake-{behaviour}-{}", at_random()));
         let search = Arc::new(Search::new(&keys));
         let looking = Arc::clone(&search);
