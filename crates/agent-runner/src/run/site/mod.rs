@@ -12,12 +12,7 @@ use std::{path::PathBuf, sync::Arc};
 use agent_runner_worktree::{Recovered, Watched, Worktrees};
 use tokio::sync::Mutex;
 
-use super::{
-    attempt::Ended,
-    history::History,
-    outcome::Outcome,
-    proof::{DiffStat, Proof},
-};
+use super::{attempt::Ended, history::History, outcome::Outcome, proof::Proof};
 use crate::{
     error::{Error, OrExit, Result},
     exit_code::Exit,
@@ -135,7 +130,6 @@ impl Site {
             Self::Shared(shared) => (shared.expects_diff(), shared.keep(ended).await),
             Self::Own(own) => (own.expects_diff(), own.keep(ended).await),
         };
-        let changed = ended.proof.diff.is_none_or(|DiffStat { changed, .. }| changed);
         if ended.outcome != Outcome::Succeeded {
             return ended;
         }
@@ -145,7 +139,7 @@ impl Site {
                 "the agent said that it was done, but it left conflicts of a merge in {}; resolve them, and finish the task",
                 ended.proof.conflicts.join(", ")
             ));
-        } else if expects && !changed {
+        } else if expects && ended.proof.diff.is_some_and(|diff| !diff.changed) {
             ended.outcome = Outcome::NoDiff;
             ended.message = Some(NO_DIFF.to_owned());
         }
