@@ -157,3 +157,20 @@ fn a_command_is_recognised_and_a_project_can_have_profiles() {
     assert_eq!(sandbox.read("mine"), "yes\n");
     sandbox.run(["run", "--profile", "cluade"]).exits(2).says("did you mean `claude`?");
 }
+
+#[test]
+fn a_profile_that_is_asked_for_wins_against_the_configured_command() {
+    let sandbox = sandbox();
+    sandbox.write("tasks.txt", "echo from the prompt > made\n");
+    sandbox.write(
+        "agent-runner.toml",
+        "command = [\"false\"]\nattempts = 1\n[profiles.bare]\nenv = { A = \"b\" }\n",
+    );
+    sandbox.run(["run", "tasks.txt", "--profile", "sh"]).exits(0);
+    assert_eq!(sandbox.read("made"), "from the prompt\n");
+    // One without a command of its own says how the configured one is treated.
+    sandbox.write("tasks.txt", "another\n");
+    sandbox.run(["run", "tasks.txt", "--profile", "bare"]).exits(100);
+    sandbox.run(["retry", "--failed"]).exits(0);
+    sandbox.run(["run", "--profile", "sh", "--", "true"]).exits(0);
+}

@@ -155,12 +155,15 @@ fn lending(args: &cli::Run, config: &Config) -> Result<LendingOptions> {
 }
 
 /// The run's command with what is known of its agent: the words of the command line, else of the
-/// configuration, else of the profile.
+/// profile that it names, else of the configuration, else of the profile that is named there.
 fn recipe(args: &cli::Run, config: &Config, profiles: &Profiles) -> Result<Option<Recipe>> {
     let named = args.profile.as_ref().or(config.profile.as_ref());
     let named = named.map(|name| profiles.get(name)).transpose()?;
-    let given = [&args.command, &config.command].into_iter().find(|words| !words.is_empty());
-    let Some(words) = given.or(named.map(|profile| &profile.command)) else { return Ok(None) };
+    let its = named.map(|profile| &profile.command);
+    let by_flag = its.filter(|_| args.profile.is_some());
+    let given = [Some(&args.command), by_flag, Some(&config.command)];
+    let given = given.into_iter().flatten().find(|words| !words.is_empty());
+    let Some(words) = given.or(its) else { return Ok(None) };
     let Some(program) = words.first() else {
         let name = args.profile.as_ref().or(config.profile.as_ref());
         return Err(Error::usage(format!(
