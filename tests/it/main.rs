@@ -10,6 +10,7 @@ mod chaos_agent;
 mod chaos_kills;
 mod classify;
 mod commands;
+mod company;
 mod demo;
 mod dry_run;
 mod exit_codes;

@@ -15,6 +15,7 @@
 
 mod call;
 mod capture;
+mod company;
 mod fakes;
 pub mod llm;
 pub mod night;
@@ -25,6 +26,7 @@ mod sandbox;
 
 pub use self::{
     call::Call,
+    company::{Company, Proxy},
     fakes::{FAKES, Fake},
     output::{Output, json_lines},
     provider::{Provider, ask, seen_of_itself},

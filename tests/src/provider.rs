@@ -9,6 +9,8 @@ use std::{
     thread,
 };
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// What a key is answered, by how it ends: `-revoked`, `-throttled`, `-spent`, `-owing`; all
 /// others get a message of 100 tokens in and 50 out.
 fn answer(key: &str) -> (u16, &'static str, String) {
@@ -50,17 +52,37 @@ pub struct Provider {
 impl Provider {
     /// Starts one on a free port.
     pub fn start() -> Self {
+        Self::listen(None)
+    }
+
+    /// Starts one that speaks TLS.
+    pub(crate) fn start_secure(config: Arc<ServerConfig>) -> Self {
+        Self::listen(Some(config))
+    }
+
+    fn listen(config: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let provider = Self { address, asked: Arc::default() };
         let asked = Arc::clone(&provider.asked);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let asked = Arc::clone(&asked);
-                thread::spawn(move || serve(&stream, &asked));
+                let (asked, config) = (Arc::clone(&asked), config.clone());
+                thread::spawn(move || match config {
+                    None => serve(stream, &asked),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).ok()?;
+                        serve(StreamOwned::new(connection, stream), &asked)
+                    }
+                });
             }
         });
         provider
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Its base URL.
@@ -76,7 +98,7 @@ impl Provider {
 }
 
 /// Answers one request. A client that goes away is no concern of the provider.
-fn serve(stream: &TcpStream, asked: &Mutex<HashMap<String, u32>>) -> Option<()> {
+fn serve(stream: impl Read + Write, asked: &Mutex<HashMap<String, u32>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut key, mut length) = (String::new(), 0);
     loop {
@@ -94,11 +116,12 @@ fn serve(stream: &TcpStream, asked: &Mutex<HashMap<String, u32>>) -> Option<()> 
     let (status, headers, body) = answer(&key);
     *asked.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
     write!(
-        &mut &*stream,
+        reader.get_mut(),
         "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
-    .ok()
+    .ok()?;
+    reader.get_mut().flush().ok()
 }
 
 /// Asks as an agent does: with the base URL and the key of the environment. Returns the answer,

@@ -8,7 +8,7 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use crate::{body::Body, route::Dialect};
+use crate::{Unreachable, body::Body, route::Dialect};
 
 /// Why the gateway answers for itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +35,8 @@ pub(crate) enum Refusal {
     Overloaded,
     /// No key is left.
     NoKey(String),
-    /// The provider could not be reached, or broke off.
-    Unreachable(String),
+    /// The provider could not be reached, or broke off; no key is to blame.
+    Unreachable(Unreachable),
     /// The provider did not answer in time.
     Silent,
 }
@@ -72,6 +72,10 @@ impl Refusal {
 
     fn headers(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::Unreachable(Unreachable { lasts: true, .. }) = self {
+            // SDKs try a status of 5xx again, unless they are told.
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         let wait = match self {
             Self::Limited { wait, .. } => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
             Self::Crowded => 1,
@@ -123,7 +127,7 @@ impl Refusal {
             Self::NoProvider(name) => format!("there is no key for '{name}'"),
             Self::Limited { message, .. } => message.clone(),
             Self::Overloaded => "the provider is overloaded".into(),
-            Self::Unreachable(why) => format!("the provider could not be reached: {why}"),
+            Self::Unreachable(trouble) => format!("the provider could not be reached: {trouble}"),
             Self::Silent => "the provider did not answer in time".into(),
         }
     }

@@ -1,7 +1,7 @@
 //! Sends a request on, with one key after the other, until there is an answer to pass on.
 
 use std::{
-    error::Error as _,
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
@@ -15,7 +15,7 @@ use hyper::{
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    Refused,
+    Refused, Unreachable,
     answer::Refusal,
     body::Body,
     gateway::Shared,
@@ -70,7 +70,7 @@ impl Forward<'_> {
             let lent = match self.lease(deadline).await {
                 Ok(lent) => lent,
                 Err(refusal) => {
-                    self.door.note(Some(self.refused()));
+                    self.door.note(Some(self.refused(None)));
                     // The provider's own word is better than ours where it is about the request.
                     return refused.ok_or(refusal);
                 }
@@ -84,7 +84,18 @@ impl Forward<'_> {
                     self.shared.stats.retried(Some(rejection));
                     refused = answer.filter(|_| rejection == Rejection::Forbidden);
                 }
-                Try::Fault(told) if faults == FAULTS || Instant::now() >= deadline => return told,
+                Try::Fault(told)
+                    if faults == FAULTS
+                        || Instant::now() >= deadline
+                        || !self.is_worth_a_try(&told) =>
+                {
+                    let unreachable = match &told {
+                        Err(Refusal::Unreachable(trouble)) => Some(trouble.clone()),
+                        _ => None,
+                    };
+                    self.door.note(unreachable.map(|it| self.refused(Some(it))));
+                    return told;
+                }
                 Try::Fault(_) => {
                     self.shared.stats.retried(None);
                     sleep(jittered(FAULT_WAIT * 2_u32.pow(faults))).await;
@@ -122,9 +133,23 @@ impl Forward<'_> {
         }
     }
 
-    fn refused(&self) -> Refused {
+    fn refused(&self, unreachable: Option<Unreachable>) -> Refused {
         let model = self.model().map(str::to_owned);
-        Refused { provider: self.route.provider.clone(), model }
+        Refused { provider: self.route.provider.clone(), model, unreachable }
+    }
+
+    /// Whether another try may do better: what lasts may last at one of several addresses only.
+    fn is_worth_a_try(&self, told: &Result<Response<Body>, Refusal>) -> bool {
+        match told {
+            Err(Refusal::Unreachable(trouble)) if trouble.lasts => {
+                let urls: BTreeSet<_> = self.shared.ring.with(|ring, _| {
+                    let keys = ring.credentials().filter(|it| it.provider == self.route.provider);
+                    keys.map(|key| key.base_url.clone()).collect()
+                });
+                urls.len() > 1
+            }
+            _ => true,
+        }
     }
 
     fn model(&self) -> Option<&str> {
@@ -134,18 +159,27 @@ impl Forward<'_> {
     async fn send(&self, lent: Lent) -> Result<Try, Refusal> {
         self.check_price(lent.model())?;
         let request = self.request(&lent)?;
+        let url = request.url().clone();
         self.shared.stats.sent.fetch_add(1, Relaxed);
         let sent = timeout(self.shared.options.first_byte, self.shared.client.execute(request));
         match sent.await {
             Ok(Ok(response)) if response.status().is_success() => {
                 self.success(response, lent).await
             }
-            Ok(Ok(response)) => Ok(self.failure(response, lent).await),
+            Ok(Ok(response)) => match self.said_by_proxy(&response, &url) {
+                Some(trouble) => {
+                    lent.settle(End::Unsent);
+                    Ok(Try::Fault(Err(Refusal::Unreachable(trouble))))
+                }
+                None => Ok(self.failure(response, lent).await),
+            },
             Ok(Err(error)) => {
-                let why = scrub(describe(error).into(), &lent.credential().key);
-                lent.settle(End::Lost);
-                let why = String::from_utf8_lossy(&why).into_owned();
-                Ok(Try::Fault(Err(Refusal::Unreachable(why))))
+                let end = if error.is_connect() { End::Unsent } else { End::Lost };
+                let mut trouble = self.shared.network.explain(&url, error);
+                let why = scrub(trouble.why.into(), &lent.credential().key);
+                trouble.why = String::from_utf8_lossy(&why).into_owned();
+                lent.settle(end);
+                Ok(Try::Fault(Err(Refusal::Unreachable(trouble))))
             }
             // It may be answered, and paid for: not once more.
             Err(_) => {
@@ -189,6 +223,16 @@ impl Forward<'_> {
         Ok(request)
     }
 
+    /// What a proxy says for itself where it passes on what is not encrypted.
+    fn said_by_proxy(
+        &self,
+        response: &reqwest::Response,
+        url: &reqwest::Url,
+    ) -> Option<Unreachable> {
+        let is_own = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        is_own.then(|| self.shared.network.unauthenticated(url))?
+    }
+
     /// A status that says that all is well, which is believed once the answer begins so.
     async fn success(&self, response: reqwest::Response, mut lent: Lent) -> Result<Try, Refusal> {
         let (head, mut body) = hyper::http::Response::from(response).into_parts();
@@ -199,9 +243,9 @@ impl Forward<'_> {
                 lent.settle(End::Lost);
                 return match nothing {
                     Nothing::Silent => Err(Refusal::Silent),
-                    Nothing::Cut => {
-                        Ok(Try::Fault(Err(Refusal::Unreachable("it broke off".into()))))
-                    }
+                    Nothing::Cut => Ok(Try::Fault(Err(Refusal::Unreachable(
+                        Unreachable::passing("it broke off"),
+                    )))),
                 };
             }
         };
@@ -298,18 +342,6 @@ fn none_ready(none: &NoneReady, now: SystemTime) -> Refusal {
 
 fn limited(wait: Duration, message: &str) -> Refusal {
     Refusal::Limited { wait, message: message.to_owned() }
-}
-
-/// What went wrong, without the URL, which may have a secret.
-fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Between half and all of it.

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    Access, Caller, Line, Options, Spent, http_client,
+    Access, Caller, Line, Network, NetworkError, Options, Spent,
     intake::Room,
     io::{Guarded, Speaks, sniff},
     ledger::{Entry, Ledger},
@@ -69,6 +69,7 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) ring: SharedRing,
     pub(crate) client: reqwest::Client,
+    pub(crate) network: Network,
     pub(crate) options: Options,
     pub(crate) doors: Arc<Doors>,
     pub(crate) run: Arc<Mutex<Ledger>>,
@@ -93,9 +94,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The client for providers could not be made.
-    #[error("could not make a client for providers")]
-    Client(#[source] reqwest::Error),
+    /// What is said about proxies or certificates cannot be followed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 impl Gateway {
@@ -116,8 +117,9 @@ impl Gateway {
         let listen = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let client = http_client().map_err(StartError::Client)?;
-        let shared = Arc::new(Shared::new(ring, client, options));
+        let network = options.network.clone().map_or_else(Network::from_env, Ok)?;
+        let client = network.client()?;
+        let shared = Arc::new(Shared::new(ring, (network, client), options));
         let mut work = JoinSet::new();
         work.spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, _work: work })
@@ -181,7 +183,11 @@ impl fmt::Debug for Gateway {
 }
 
 impl Shared {
-    fn new(ring: SharedRing, client: reqwest::Client, options: Options) -> Self {
+    fn new(
+        ring: SharedRing,
+        (network, client): (Network, reqwest::Client),
+        options: Options,
+    ) -> Self {
         let providers = ring.with(|ring, _| {
             let keys = ring.credentials().filter(|credential| credential.form == Form::ApiKey);
             keys.map(|credential| credential.provider.clone()).collect()
@@ -190,6 +196,7 @@ impl Shared {
         Self {
             ring,
             client,
+            network,
             options,
             doors: Arc::default(),
             run: Arc::default(),

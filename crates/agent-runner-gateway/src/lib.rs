@@ -16,8 +16,8 @@ mod answer;
 mod body;
 mod headers;
 mod io;
+mod network;
 mod scrub;
-mod upstream;
 
 mod ledger;
 mod meter;
@@ -29,8 +29,8 @@ mod usage;
 
 pub use gateway::{Gateway, StartError};
 pub use ledger::{Budget, Line, Spent};
+pub use network::{Network, NetworkError, Unreachable};
 pub use options::{Options, default_base_url};
 pub use price::{Price, Prices};
 pub use token::{Access, Caller, Refused, Stopped};
-pub use upstream::http_client;
 pub use usage::Usage;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Budget, Prices};
+use crate::{Budget, Network, Prices};
 
 const MIB: usize = 1024 * 1024;
 
@@ -49,6 +49,8 @@ pub struct Options {
     pub room_for_bodies: usize,
     /// Connections at once. Others wait to be accepted.
     pub connections: usize,
+    /// How providers are reached; `None` is what the environment says.
+    pub network: Option<Network>,
     /// What all callers together may spend.
     pub budget: Budget,
     /// What models cost.
@@ -72,6 +74,7 @@ impl Default for Options {
             largest_body: 64 * MIB,
             room_for_bodies: 256 * MIB,
             connections: 4096,
+            network: None,
             budget: Budget::default(),
             prices: Prices::default(),
             providers: BTreeMap::new(),

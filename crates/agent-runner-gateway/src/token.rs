@@ -10,7 +10,7 @@ use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
-use crate::{Budget, Line, Spent, ledger::Ledger};
+use crate::{Budget, Line, Spent, Unreachable, ledger::Ledger};
 
 /// How all tokens begin, so that people and scanners for secrets know them.
 const PREFIX: &str = "sk-ar-";
@@ -68,7 +68,7 @@ impl Door {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes for what there was no key, or that there was one after all.
+    /// Notes what was not got, or that it was got after all.
     pub(crate) fn note(&self, refused: Option<Refused>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
@@ -156,7 +156,8 @@ pub struct Access {
     pub(crate) run: Arc<Mutex<Ledger>>,
 }
 
-/// What a caller asked for when there was no key for it.
+/// What a caller asked for and did not get, through no fault of its own: no key was ready for it,
+/// or its provider could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
@@ -164,6 +165,8 @@ pub struct Refused {
     pub provider: String,
     /// The model, if the request named one.
     pub model: Option<String>,
+    /// Why the provider could not be reached, if that was it.
+    pub unreachable: Option<Unreachable>,
 }
 
 /// Why a caller gets no more answers.
@@ -192,7 +195,7 @@ impl Access {
         self.door.ledger().spent()
     }
 
-    /// For what there was no key when it was asked last; nothing after an answer.
+    /// What was not got when it was asked last; nothing after an answer.
     pub fn refused(&self) -> Option<Refused> {
         self.door.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

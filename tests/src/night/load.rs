@@ -12,7 +12,7 @@ use agent_runner_credentials::{
     ApiKey, Credential, KeyRing, KeyState, SharedRing,
     simulate::{Job, Random, Report, Scenario, time_of},
 };
-use agent_runner_gateway::{Access, Caller, Gateway, Options, http_client};
+use agent_runner_gateway::{Access, Caller, Gateway, Network, Options};
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
@@ -88,7 +88,7 @@ pub async fn spend(
         next_job: AtomicUsize::new(0),
         keys,
         key_count: scenario.keys.len(),
-        client: http_client()?,
+        client: Network::from_env()?.client()?,
         random: Mutex::new(Random::new(scenario.seed ^ 0xe571)),
         refused: AtomicUsize::new(0),
         done: Mutex::default(),

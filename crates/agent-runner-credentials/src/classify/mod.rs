@@ -127,8 +127,10 @@ impl Case<'_> {
 
     fn place(&self) -> Option<Rejection> {
         let refused = self.is(&[400, 401, 403, 451]) && self.body.says(PLACE);
-        (refused || self.is(&[451]) || self.body.names(&["unsupported_country_region_territory"]))
-            .then_some(Rejection::Blocked)
+        // No API words it so: somebody between here and there does, such as a company's filter.
+        let is_page = self.is(&[403]) && self.body.message.trim_start().starts_with('<');
+        let unsupported = self.body.names(&["unsupported_country_region_territory"]);
+        (refused || is_page || unsupported || self.is(&[451])).then_some(Rejection::Blocked)
     }
 
     fn key(&self) -> Option<Rejection> {

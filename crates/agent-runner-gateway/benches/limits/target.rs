@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use agent_runner_gateway::http_client;
+use agent_runner_gateway::Network;
 use tokio::task::JoinSet;
 
 use crate::Failure;
@@ -18,7 +18,7 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn new(url: &str, token: &str) -> Result<Self, Failure> {
         let url = format!("{url}/v1/messages");
-        Ok(Self { client: http_client()?, url, token: token.to_owned() })
+        Ok(Self { client: Network::from_env()?.client()?, url, token: token.to_owned() })
     }
 
     pub(crate) async fn ask(&self, query: &str) -> Result<reqwest::Response, Failure> {

@@ -7,8 +7,11 @@ mod budgets;
 mod client;
 mod forwarding;
 mod provider;
+mod proxy;
 mod rotation;
+mod secure;
 mod streams;
+mod tls;
 mod usage;
 
 use agent_runner_credentials::{ApiKey, Credential, KeyRing, SharedRing};

@@ -112,7 +112,8 @@ fn token_of(variable: &str) -> Result<Option<String>> {
 }
 
 fn not_started(error: StartError) -> Error {
-    match &error {
+    match error {
+        StartError::Network(error) => keys::unreached(error),
         StartError::NotLoopback(_) => Error::usage(error),
         StartError::Listen { .. } => Error::new(Exit::Held, error)
             .hint("is one running already? `--listen 127.0.0.1:0` takes a free port"),

@@ -39,8 +39,12 @@ What agent-runner reads:
                             accounts of Claude Code and Codex: a token, or a folder with the login
   AGENT_RUNNER_GATEWAY_TOKEN, AGENT_RUNNER_METRICS_TOKEN
                             what `agent-runner gateway` takes for tokens instead of new ones
-  HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR
-                            how the gateway reaches providers
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                            the proxy through which providers are reached, http://USER:PASSWORD@HOST:PORT or
+                            socks5://HOST, and who is asked without; names in small letters do as well
+  SSL_CERT_FILE, SSL_CERT_DIR
+                            whose certificates are trusted, in place of the system's
+  NODE_EXTRA_CA_CERTS       whose are trusted as well
   AGENT_RUNNER_STORE, AGENT_RUNNER_CONFIG, AGENT_RUNNER_JOBS, AGENT_RUNNER_COLOR, AGENT_RUNNER_PROGRESS
   NO_COLOR, CLICOLOR_FORCE";
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use agent_runner_credentials::{Credential, Form, KeyRing, KeyState, SharedRing};
-use agent_runner_gateway::{Caller, Gateway, Options, http_client};
+use agent_runner_gateway::{Caller, Gateway, Network, Options};
+use reqwest::Client;
 use serde::Serialize;
 
 use super::unwritten;
 use crate::{
     error::{Error, Result},
     exit_code::Exit,
+    keys::{network, unreached},
     ui::{BOLD, ERROR, GOOD, Ui, headline},
 };
 
@@ -38,9 +40,12 @@ pub(super) async fn test(ui: &Ui, credentials: Vec<Credential>) -> Result<Exit> 
         return Err(Error::message(Exit::NoKeys, "there are no keys to test")
             .hint("`agent-runner help environment` says how to give some"));
     }
+    let network = network()?;
+    let client = network.client().map_err(unreached)?;
     let mut tests = tokio::task::JoinSet::new();
     for (place, credential) in credentials.into_iter().enumerate() {
-        tests.spawn(async move { (place, ask(credential).await) });
+        let (network, client) = (network.clone(), client.clone());
+        tests.spawn(async move { (place, ask(credential, network, &client).await) });
     }
     let mut all = tests.join_all().await;
     all.sort_by_key(|(place, _)| *place);
@@ -52,17 +57,17 @@ pub(super) async fn test(ui: &Ui, credentials: Vec<Credential>) -> Result<Exit> 
 }
 
 /// One key, through a gateway of its own.
-async fn ask(credential: Credential) -> Result<Tested> {
+async fn ask(credential: Credential, network: Network, client: &Client) -> Result<Tested> {
     let unexpected =
         |error: &dyn std::fmt::Display| Error::message(Exit::Unexpected, error.to_string());
     let (label, provider) = (credential.label.clone(), credential.provider.clone());
     let ring = SharedRing::new(KeyRing::new([credential]));
     let mut options = Options::default();
     (options.hold, options.first_byte) = (Duration::ZERO, PATIENCE);
+    options.network = Some(network);
     let gateway =
         Gateway::start(ring.clone(), options).await.map_err(|error| unexpected(&error))?;
     let access = gateway.lend(Caller::named("keys test"));
-    let client = http_client().map_err(|error| unexpected(&error))?;
     let request = match provider.as_str() {
         "gemini" => client
             .get(format!("{}/v1beta/models?pageSize=1", gateway.base_url(&provider)))
@@ -103,7 +108,7 @@ fn tell(ui: &Ui, tested: &Tested) -> Result<()> {
     }
     let (style, glyph) = if tested.ok { (GOOD, "✓") } else { (ERROR, "✗") };
     let why = match &tested.reason {
-        Some(reason) => format!("{}: {}", tested.state.as_str(), headline(reason, 120)),
+        Some(reason) => format!("{}: {}", tested.state.as_str(), headline(reason, 400)),
         None => "taken".to_owned(),
     };
     ui.data(format_args!(

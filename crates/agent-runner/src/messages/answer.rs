@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use agent_runner_gateway::Network;
 use reqwest::{
-    Response, StatusCode,
+    Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde_json::{Map, Value, json};
@@ -99,12 +100,15 @@ async fn read(
 }
 
 async fn send(request: &Request) -> Result<Response, Failure> {
-    let client = agent_runner_gateway::http_client();
-    let client = client.map_err(|error| Failure::network(chain_of(&error)))?;
-    let sent = client.post(&request.url).headers(request.headers.clone());
+    let failed = |error| Failure::network(chain_of(&error));
+    let network = Network::from_env().map_err(failed)?;
+    let client = network.client().map_err(failed)?;
+    let url = Url::parse(&request.url)
+        .map_err(|_| Failure::new("invalid_request_error", "ANTHROPIC_BASE_URL is no URL"))?;
+    let sent = client.post(url.clone()).headers(request.headers.clone());
     let sent = sent.body(request.body.to_string()).send().await;
     sent.map_err(|error| {
-        Failure::network(format!("no answer came: {}", chain_of(&error.without_url())))
+        Failure::network(format!("no answer came: {}", network.explain(&url, error)))
     })
 }
 

@@ -20,6 +20,7 @@ use crate::{
     descriptors,
     error::{Error, Result},
     exit_code::Exit,
+    keys::{network, unreached},
     profile::Profile,
 };
 
@@ -74,6 +75,11 @@ impl Lending {
         if has_budget && self.supply.keyed().is_empty() {
             return Err(Error::invalid("a budget is set, and there are no API keys to count on")
                 .hint("`agent-runner help environment` says how to give some"));
+        }
+        let may_lend = self.options.mode != GatewayMode::Off && !self.supply.keyed().is_empty();
+        if may_lend {
+            // Not by the first attempt, whose failure it would be.
+            network()?.check().map_err(unreached)?;
         }
         if self.options.mode == GatewayMode::On {
             if self.supply.keyed().is_empty() {
