@@ -28,6 +28,24 @@ fn its_keys_are_lent_request_by_request_unless_it_is_said() {
     assert_eq!((&line["model"], &line["requests"]), (&"model-1".into(), &1.into()), "{details}");
 }
 
+/// The gateway says why there is no key, and not only that one has to wait.
+#[test]
+fn the_reason_why_no_key_is_left_reaches_the_outcome() {
+    for (behaviour, outcome) in [
+        ("throttled", "throttled"),
+        ("quota", "quota"),
+        ("usage", "quota"),
+        ("credit", "billing"),
+        ("revoked", "auth"),
+    ] {
+        let (sandbox, llm) = (sandbox(), provider());
+        sandbox.write("tasks.txt", "say that all is well\n");
+        let flags = ["--gateway", "auto", "--no-wait-keys"];
+        let output = run(&sandbox, &llm, &[behaviour], &flags).run().exits(6);
+        assert_eq!(sandbox.outcomes("1"), [outcome], "{behaviour}: {output}");
+    }
+}
+
 /// A run of the profile with one key for each behaviour.
 fn run(sandbox: &Sandbox, llm: &FakeLlm, keys: &[&str], flags: &[&str]) -> Call {
     let always = ["run", "tasks.txt", "--json", "--retry-delay", "1ms", "--profile", "messages"];

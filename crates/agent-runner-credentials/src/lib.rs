@@ -46,5 +46,5 @@ pub use secrecy::{ExposeSecret, SecretString};
 #[cfg(feature = "tokio")]
 pub use shared::{Lent, SharedRing};
 pub use state_file::{StateFile, StateFileError, Synced};
-pub use time::{parse_http_date, parse_rfc3339};
+pub use time::{parse_http_date, parse_rfc3339, rfc3339};
 pub use want::{End, Kind, Session, Usage, Want};

@@ -61,7 +61,7 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 }
 
 /// Writes a time as RFC 3339, to the second.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let seconds = seconds(time);
     let (year, month, day) = civil(seconds / DAY);
     let (h, m, s) = (seconds % DAY / 3600, seconds % 3600 / 60, seconds % 60);

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{Unreachable, body::Body, route::Dialect};
 
+/// A client waits no longer than this before it asks again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Why the gateway answers for itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Refusal {
@@ -31,6 +34,12 @@ pub(crate) enum Refusal {
     Budget(String),
     /// No key is ready for so long.
     Limited { wait: Duration, message: String },
+    /// What the keys may use is used up, for so long.
+    Quota { wait: Duration, message: String },
+    /// Somebody has to pay.
+    Billing(String),
+    /// No key may do this.
+    Forbidden(String),
     /// The provider is overloaded.
     Overloaded,
     /// No key is left.
@@ -72,16 +81,33 @@ impl Refusal {
 
     fn headers(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Self::Unreachable(Unreachable { lasts: true, .. }) = self {
-            // SDKs try a status of 5xx again, unless they are told.
+        let wait = match self {
+            Self::Limited { wait, .. } | Self::Quota { wait, .. } => *wait,
+            Self::Crowded => Duration::from_secs(1),
+            _ => Duration::ZERO,
+        };
+        if !wait.is_zero() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // The SDKs of Anthropic and OpenAI go by this: they try a 429 and a 5xx again, and of a long
+        // `retry-after` they think nothing.
+        if self.is_final() || wait > PATIENCE {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
-        let wait = match self {
-            Self::Limited { wait, .. } => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
-            Self::Crowded => 1,
-            _ => return,
-        };
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.max(1)));
+    }
+
+    /// Whether asking once more is in vain.
+    const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Quota { .. }
+                | Self::Billing(_)
+                | Self::Forbidden(_)
+                | Self::NoKey(_)
+                | Self::Budget(_)
+                | Self::Unreachable(Unreachable { lasts: true, .. })
+        )
     }
 
     /// Codes that agents act upon as they should: they give up at once on what is final, and wait
@@ -104,6 +130,18 @@ impl Refusal {
             Self::Limited { .. } => {
                 words(429, "rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED")
             }
+            Self::Quota { .. } => {
+                words(429, "rate_limit_error", "insufficient_quota", "RESOURCE_EXHAUSTED")
+            }
+            // OpenAI has one word for both, and Gemini none.
+            Self::Billing(_) => match dialect {
+                Dialect::Anthropic => words(400, BAD, "", ""),
+                Dialect::OpenAi => words(429, "", "insufficient_quota", ""),
+                Dialect::Gemini => words(402, "", "", "FAILED_PRECONDITION"),
+            },
+            Self::Forbidden(_) => {
+                words(403, "permission_error", "permission_error", "PERMISSION_DENIED")
+            }
             Self::Overloaded => match dialect {
                 Dialect::Anthropic => words(529, "overloaded_error", "", ""),
                 _ => words(503, "", "server_is_overloaded", "UNAVAILABLE"),
@@ -119,13 +157,17 @@ impl Refusal {
     fn message(&self) -> String {
         match self {
             Self::Token => "this token is not lent, or no more".into(),
-            Self::Request(why) | Self::Budget(why) | Self::NoKey(why) => why.clone(),
+            Self::Request(why)
+            | Self::Budget(why)
+            | Self::NoKey(why)
+            | Self::Billing(why)
+            | Self::Forbidden(why) => why.clone(),
             Self::TooLarge(most) => format!("the request's body is longer than {most} bytes"),
             Self::TooSlow => "the request's body did not come in time".into(),
             Self::Crowded => "too much is under way".into(),
             Self::Upgrade => "only HTTP is spoken here".into(),
             Self::NoProvider(name) => format!("there is no key for '{name}'"),
-            Self::Limited { message, .. } => message.clone(),
+            Self::Limited { message, .. } | Self::Quota { message, .. } => message.clone(),
             Self::Overloaded => "the provider is overloaded".into(),
             Self::Unreachable(trouble) => format!("the provider could not be reached: {trouble}"),
             Self::Silent => "the provider did not answer in time".into(),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use agent_runner_credentials::{Answer, ApiKey, End, Lent, NoneReady, Rejection, Want};
+use agent_runner_credentials::{Answer, ApiKey, End, Lent, NoneReady, Rejection, Want, rfc3339};
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     body::{Body as _, Bytes},
@@ -69,11 +69,7 @@ impl Forward<'_> {
         loop {
             let lent = match self.lease(deadline).await {
                 Ok(lent) => lent,
-                Err(refusal) => {
-                    self.door.note(Some(self.refused(None)));
-                    // The provider's own word is better than ours where it is about the request.
-                    return refused.ok_or(refusal);
-                }
+                Err(none) => return self.refuse(&none, refused),
             };
             match self.send(lent).await? {
                 Try::Done(answer) => {
@@ -93,7 +89,8 @@ impl Forward<'_> {
                         Err(Refusal::Unreachable(trouble)) => Some(trouble.clone()),
                         _ => None,
                     };
-                    self.door.note(unreachable.map(|it| self.refused(Some(it))));
+                    let refused = |it| Refused { unreachable: Some(it), ..self.refused() };
+                    self.door.note(unreachable.map(refused));
                     return told;
                 }
                 Try::Fault(_) => {
@@ -106,13 +103,30 @@ impl Forward<'_> {
     }
 
     /// Waits for a key, unless it is known that none will be ready in time.
-    async fn lease(&self, deadline: Instant) -> Result<Lent, Refusal> {
+    async fn lease(&self, deadline: Instant) -> Result<Lent, NoneReady> {
         let asked = Instant::now();
         let time_left = deadline.saturating_duration_since(asked);
         let leased = self.shared.ring.lease_within(self.want(), time_left).await;
         let waited = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.stats.waited_us.fetch_add(waited, Relaxed);
-        leased.map_err(|none| none_ready(&none, self.shared.ring.now()))
+        leased
+    }
+
+    /// Without a key. The provider's own word is better than ours where it is about the request.
+    fn refuse(
+        &self,
+        none: &NoneReady,
+        told: Option<Response<Body>>,
+    ) -> Result<Response<Body>, Refusal> {
+        self.door.note(Some(Refused { reason: none.reason, ..self.refused() }));
+        let is_about_request = none.reason == Some(Rejection::Forbidden);
+        let told_before = || self.shared.denials.find(self.denied()).filter(|_| is_about_request);
+        told.or_else(told_before).ok_or_else(|| none_ready(none, self.shared.ring.now()))
+    }
+
+    /// What a provider denies to all keys, if it does.
+    fn denied(&self) -> (&str, &str) {
+        (&self.route.provider, self.model().unwrap_or_default())
     }
 
     fn want(&self) -> Want {
@@ -133,9 +147,9 @@ impl Forward<'_> {
         }
     }
 
-    fn refused(&self, unreachable: Option<Unreachable>) -> Refused {
+    fn refused(&self) -> Refused {
         let model = self.model().map(str::to_owned);
-        Refused { provider: self.route.provider.clone(), model, unreachable }
+        Refused { provider: self.route.provider.clone(), model, reason: None, unreachable: None }
     }
 
     /// Whether another try may do better: what lasts may last at one of several addresses only.
@@ -270,8 +284,11 @@ impl Forward<'_> {
             lent.settle(End::Answer(answer, None))
         });
         let text = scrub(Bytes::from(text), &key);
-        let mut answer = respond(head.status, &head.headers, &key, Body::from(text));
+        let mut answer = respond(head.status, &head.headers, &key, Body::from(text.clone()));
         answer.headers_mut().remove(header::CONTENT_LENGTH);
+        if rejection == Some(Rejection::Forbidden) {
+            self.shared.denials.keep(self.denied(), &answer, text);
+        }
         match rejection {
             Some(rejection) if is_retried(rejection) => Try::Again(Some(answer), rejection),
             None if is_fault(head.status) => Try::Fault(Ok(answer)),
@@ -328,20 +345,34 @@ fn is_stream(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
+/// Why there is no key, so that a client learns the same as from its provider.
 fn none_ready(none: &NoneReady, now: SystemTime) -> Refusal {
+    let why = none.reason.map_or_else(|| none.to_string(), |reason| format!("{none}: {reason}"));
     let wait = none.wait(now);
-    match (wait, none.reason) {
-        (Some(_), Some(Rejection::Overloaded { .. })) => Refusal::Overloaded,
-        (Some(wait), Some(reason)) => limited(wait, &format!("{none}: {reason}")),
-        (Some(wait), None) => limited(wait, &none.to_string()),
-        (None, _) if none.is_busy => limited(BUSY, &none.to_string()),
-        (None, Some(reason)) => Refusal::NoKey(format!("{none}: {reason}")),
-        (None, None) => Refusal::NoKey(none.to_string()),
+    match (none.reason, wait) {
+        (Some(Rejection::Overloaded { .. }), Some(_)) => Refusal::Overloaded,
+        (Some(Rejection::Billing), _) => Refusal::Billing(format!("{why}. {NO_CREDIT}")),
+        (Some(Rejection::Forbidden), _) => Refusal::Forbidden(why),
+        (Some(Rejection::QuotaExhausted { .. }), Some(wait)) => {
+            Refusal::Quota { wait, message: format!("{why}. {}", used_up(now + wait)) }
+        }
+        (_, Some(wait)) => Refusal::Limited { wait, message: why },
+        (_, None) if none.is_busy => Refusal::Limited { wait: BUSY, message: why },
+        (_, None) => Refusal::NoKey(why),
     }
 }
 
-fn limited(wait: Duration, message: &str) -> Refusal {
-    Refusal::Limited { wait, message: message.to_owned() }
+/// Anthropic's sentence, which agents look for.
+const NO_CREDIT: &str = "Your credit balance is too low to access the API";
+
+/// Another one.
+fn used_up(until: SystemTime) -> String {
+    let time = rfc3339(until);
+    let (date, clock) = time.split_once('T').unwrap_or((&time, ""));
+    let clock = clock.get(..5).unwrap_or("00:00");
+    format!(
+        "You have reached your specified API usage limits. You will regain access on {date} at {clock} UTC."
+    )
 }
 
 /// Between half and all of it.

@@ -23,6 +23,7 @@ use tokio::{
 
 use crate::{
     Access, Caller, Line, Network, NetworkError, Options, Spent,
+    denials::Denials,
     intake::Room,
     io::{Guarded, Speaks, sniff},
     ledger::{Entry, Ledger},
@@ -75,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) run: Arc<Mutex<Ledger>>,
     pub(crate) room: Room,
     pub(crate) stats: Stats,
+    pub(crate) denials: Denials,
     /// Those that there are keys of.
     pub(crate) providers: BTreeSet<String>,
 }
@@ -202,6 +204,7 @@ impl Shared {
             run: Arc::default(),
             room,
             stats: Stats::default(),
+            denials: Denials::default(),
             providers,
         }
     }

@@ -5,6 +5,7 @@ mod gateway;
 mod options;
 mod token;
 
+mod denials;
 mod forward;
 mod intake;
 mod passing;

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicU64},
 };
 
+use agent_runner_credentials::Rejection;
 use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
@@ -167,6 +168,8 @@ pub struct Refused {
     pub model: Option<String>,
     /// Why the provider could not be reached, if that was it.
     pub unreachable: Option<Unreachable>,
+    /// Why the key was refused that is ready first.
+    pub reason: Option<Rejection>,
 }
 
 /// Why a caller gets no more answers.

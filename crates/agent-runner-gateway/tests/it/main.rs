@@ -8,6 +8,7 @@ mod client;
 mod forwarding;
 mod provider;
 mod proxy;
+mod reasons;
 mod rotation;
 mod secure;
 mod streams;

@@ -2,6 +2,7 @@
 
 use std::{env, sync::Arc, time::Duration};
 
+use agent_runner_credentials::Rejection;
 use agent_runner_gateway::{
     Access, Budget, Caller, Gateway, Line, Options, Prices, Spent, Stopped,
 };
@@ -218,6 +219,11 @@ impl Grant {
         if !lines.is_empty() {
             ended.details.insert(DETAIL.to_owned(), detail(&lines));
         }
+        if let Some(outcome) = access.refused().and_then(|refused| outcome_of(refused.reason?))
+            && ended.outcome.is_word_of_provider()
+        {
+            ended.outcome = outcome;
+        }
         let stopped = access.stopped();
         if let Some(stopped) = stopped.filter(|_| ended.outcome.is_word_of_provider()) {
             let (outcome, why) = match stopped {
@@ -227,6 +233,17 @@ impl Grant {
             (ended.outcome, ended.message, ended.retry_after) = (outcome, Some(why.into()), None);
         }
         stopped == Some(Stopped::Gateway)
+    }
+}
+
+/// What an agent met at last that got no answer any more, where its provider has one word for many
+/// things, and its CLI another.
+const fn outcome_of(reason: Rejection) -> Option<Outcome> {
+    match reason {
+        Rejection::Billing => Some(Outcome::Billing),
+        Rejection::Unauthorized => Some(Outcome::Auth),
+        Rejection::QuotaExhausted { .. } => Some(Outcome::Quota),
+        _ => None,
     }
 }
 

@@ -57,7 +57,7 @@ const LIMIT: Scenario = Scenario { flags: &["--no-wait-keys"], exit: 6, is_limit
 
 const LENT: Scenario = Scenario { gateway: "auto", ..SUCCESS };
 
-pub(crate) const SCENARIOS: [Scenario; 13] = [
+pub(crate) const SCENARIOS: [Scenario; 16] = [
     SUCCESS,
     Scenario { name: "throttle", keys: &["throttled"], outcomes: &["throttled"], ..LIMIT },
     Scenario { name: "quota", keys: &["quota"], outcomes: &["quota"], ..LIMIT },
@@ -108,6 +108,27 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
         name: "lent, throttle",
         keys: &["throttled"],
         outcomes: &["throttled"],
+        gateway: "auto",
+        ..LIMIT
+    },
+    Scenario {
+        name: "lent, quota",
+        keys: &["quota"],
+        outcomes: &["quota"],
+        gateway: "auto",
+        ..LIMIT
+    },
+    Scenario {
+        name: "lent, no credit",
+        keys: &["credit"],
+        outcomes: &["billing"],
+        gateway: "auto",
+        ..LIMIT
+    },
+    Scenario {
+        name: "lent, revoked",
+        keys: &["revoked"],
+        outcomes: &["auth"],
         gateway: "auto",
         ..LIMIT
     },
