@@ -255,6 +255,25 @@ fn the_demo_shows_everything_that_goes_wrong() {
 }
 
 #[test]
+fn one_task_is_no_plural() {
+    let sandbox = sandbox();
+    sandbox.write_tasks(1);
+    let [flag, program] = &sandbox.fake("fail-always")[..2] else { panic!() };
+    let run = ["run", "tasks.txt", "--attempts", "1", flag, program, "fail-always"];
+    let dry = [&run[..2], &["-n"], &run[2..]].concat();
+    sandbox.run(dry).exits(0).says("1 task to do");
+    sandbox
+        .call(run)
+        .env("ANTHROPIC_API_KEY_1", "sk-ant-0123456789-one")
+        .run()
+        .exits(100)
+        .says("1 task to do, 4 at once, 1 key\n");
+    sandbox.run(["export", "-o", "out.jsonl"]).exits(0).says("1 task written");
+    sandbox.run(["doctor"]).exits(0).prints(", 1 task, 0 to do");
+    sandbox.run(["show", "1"]).exits(0).prints("1 failure, 0 recoveries used");
+}
+
+#[test]
 fn nothing_is_left_of_a_cancelled_wait() {
     // A task that is not due keeps a run waiting; Ctrl-C ends it at once.
     let sandbox = sandbox();

@@ -103,10 +103,14 @@ pub fn show_duration(duration: Duration) -> String {
     }
 }
 
-/// Writes how many there are of something: `1 task`, `2 tasks`.
+/// Writes how many there are of something: `1 task`, `2 tasks`, `3 processes`, `4 recoveries`.
 pub fn count(number: u64, what: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{ending}")
+    match what.strip_suffix("ry") {
+        _ if number == 1 => format!("1 {what}"),
+        Some(stem) => format!("{number} {stem}ries"),
+        None if what.ends_with(['s', 'h']) => format!("{number} {what}es"),
+        None => format!("{number} {what}s"),
+    }
 }
 
 /// Writes a time as RFC 3339 in UTC, to the millisecond.
@@ -224,6 +228,21 @@ mod tests {
         for text in ["0", "-1", "inf", "high"] {
             assert!(parse_load(text).is_err(), "{text:?} is not a load");
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        for (what, many) in [
+            ("task", "2 tasks"),
+            ("key", "2 keys"),
+            ("left-over process", "2 left-over processes"),
+            ("recovery", "2 recoveries"),
+            ("branch", "2 branches"),
+        ] {
+            assert_eq!(count(1, what), format!("1 {what}"));
+            assert_eq!(count(2, what), many);
+        }
+        assert_eq!(count(0, "task"), "0 tasks");
     }
 
     #[test]

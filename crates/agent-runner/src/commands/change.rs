@@ -4,7 +4,7 @@ use agent_runner_task_store::{Filter, Selector, TaskStatus};
 use serde_json::json;
 
 use super::{parse_id, unwritten};
-use crate::{cli::Select, error::Result, exit_code::Exit, project::Project, ui::Ui};
+use crate::{cli::Select, error::Result, exit_code::Exit, project::Project, ui::Ui, units::count};
 
 /// Makes ended tasks pending again.
 pub async fn retry(ui: &Ui, project: &Project, args: Select) -> Result<Exit> {
@@ -34,10 +34,7 @@ fn tell(ui: &Ui, what: &str, changed: u64, next: &str) -> Result<Exit> {
     } else if changed == 0 {
         ui.say("no task to change");
     } else {
-        ui.say(format_args!(
-            "{changed} {} {what}; {next}",
-            if changed == 1 { "task" } else { "tasks" }
-        ));
+        ui.say(format_args!("{} {what}; {next}", count(changed, "task")));
     }
     Ok(Exit::Success)
 }

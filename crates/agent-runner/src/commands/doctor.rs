@@ -16,6 +16,7 @@ use crate::{
     project::Project,
     run::memory_limiter,
     ui::{ERROR, GOOD, Ui, WARNING},
+    units::count,
 };
 
 /// What one check found.
@@ -90,7 +91,12 @@ async fn store(project: &Project) -> Check {
     match counts {
         Ok(counts) => Check::good(
             "store",
-            format!("{}, {} tasks, {} to do", project.store_url(), counts.total(), counts.open()),
+            format!(
+                "{}, {}, {} to do",
+                project.store_url(),
+                count(counts.total(), "task"),
+                counts.open()
+            ),
         ),
         Err(error) => Check::blocked("store", &error),
     }

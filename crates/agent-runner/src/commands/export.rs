@@ -17,6 +17,7 @@ use crate::{
     exit_code::Exit,
     project::Project,
     ui::Ui,
+    units,
 };
 
 /// Writes the tasks to a file or stdout.
@@ -55,7 +56,7 @@ pub async fn export(ui: &Ui, project: &Project, args: Export) -> Result<Exit> {
         written => written.map_err(unwritten)?,
     }
     if let Some(path) = &args.output {
-        ui.say(format_args!("{count} tasks written to {}", path.display()));
+        ui.say(format_args!("{} written to {}", units::count(count, "task"), path.display()));
     }
     Ok(Exit::Success)
 }

@@ -65,7 +65,14 @@ fn print_task(ui: &Ui, task: &Task) -> Result<()> {
     line("from", spec.source.clone().unwrap_or_default())?;
     line("added", show_time(task.created_at))?;
     line("ended", task.finished_at.map(show_time).unwrap_or_default())?;
-    line("budget", format!("{} failures, {} recoveries used", task.failures, task.recoveries))?;
+    line(
+        "budget",
+        format!(
+            "{}, {} used",
+            count(u64::from(task.failures), "failure"),
+            count(u64::from(task.recoveries), "recovery"),
+        ),
+    )?;
     line("last error", printable_lines(task.error.as_deref().unwrap_or_default()))?;
     if spec.prompt != spec.title {
         ui.data(format_args!("\n{}", printable_lines(&spec.prompt))).map_err(unwritten)?;

@@ -19,6 +19,7 @@ use crate::{
     isolation,
     project::Project,
     ui::{BOLD, Ui, headline, printable},
+    units::count,
 };
 
 /// A line of `worktrees list --json`.
@@ -184,10 +185,10 @@ fn tell(ui: &Ui, report: &GcReport) -> Result<()> {
         ui.data(line).map_err(unwritten)?;
     }
     ui.say(format_args!(
-        "removed: {} worktrees, {} branches, {} refs of attempts",
-        report.worktrees.len(),
-        report.branches.len(),
-        report.attempts,
+        "removed: {}, {}, {} of attempts",
+        count(report.worktrees.len() as u64, "worktree"),
+        count(report.branches.len() as u64, "branch"),
+        count(report.attempts as u64, "ref"),
     ));
     Ok(())
 }

@@ -16,10 +16,11 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
         Event::RunStarted { jobs, keys, counts, run, .. } => {
             let done = counts.succeeded;
             let resumed = if done > 0 { format!(", {done} done before") } else { String::new() };
-            let keys = if *keys > 0 { format!(", {keys} keys") } else { String::new() };
+            let keys =
+                if *keys > 0 { format!(", {}", count(*keys as u64, "key")) } else { String::new() };
             Some(format!(
-                "{BOLD}run {run}{BOLD:#}: {} tasks to do{resumed}, {jobs} at once{keys}",
-                counts.open()
+                "{BOLD}run {run}{BOLD:#}: {} to do{resumed}, {jobs} at once{keys}",
+                count(counts.open(), "task")
             ))
         }
         Event::TaskStarted { task, title, attempt, worker, credential } if verbose => {
@@ -40,7 +41,7 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
         Event::TaskRescued { task, holder, ended_processes, .. } => {
             let ended = match ended_processes {
                 0 => String::new(),
-                n => format!(", {n} left-over processes ended"),
+                n => format!(", {} ended", count(u64::from(*n), "left-over process")),
             };
             Some(format!(
                 "{WARNING}↻{WARNING:#} {task} taken back from {}, which is gone{ended}",

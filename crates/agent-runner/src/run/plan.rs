@@ -15,7 +15,7 @@ use crate::{
     profile::Past,
     project::Project,
     ui::{BOLD, DIM, Ui, headline},
-    units::show_duration,
+    units::{count, show_duration},
 };
 
 /// So many tasks are shown.
@@ -36,8 +36,8 @@ pub(super) async fn show(
     let tasks = store.list(&filter, None, shown).await?;
     let counts = store.counts().await?;
     ui.say(format_args!(
-        "{BOLD}{} tasks to do{BOLD:#}, {} at once, in {}",
-        counts.open(),
+        "{BOLD}{} to do{BOLD:#}, {} at once, in {}",
+        count(counts.open(), "task"),
         settings.admission.jobs,
         project.root.display()
     ));

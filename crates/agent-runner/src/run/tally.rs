@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_runner_task_store::TaskStatus;
 
-use crate::units::FailureLimit;
+use crate::units::{FailureLimit, count};
 
 /// Counters of one run.
 #[derive(Debug)]
@@ -45,9 +45,6 @@ impl Tally {
     pub(super) fn too_many_failures(&self) -> Option<String> {
         let failed = self.failed.load(Ordering::Relaxed);
         let reached = self.limit.is_some_and(|limit| limit.is_reached(failed, self.total));
-        reached.then(|| match failed {
-            1 => "1 task failed".to_owned(),
-            n => format!("{n} tasks failed"),
-        })
+        reached.then(|| format!("{} failed", count(failed, "task")))
     }
 }

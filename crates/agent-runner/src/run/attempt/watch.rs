@@ -8,6 +8,7 @@ use super::{Attempts, Ended};
 use crate::{
     error::chain_of,
     run::{outcome::Outcome, queue::Job, shutdown::Stage},
+    units::count,
 };
 
 /// Why an agent was ended from outside.
@@ -52,8 +53,8 @@ impl Attempts {
         if exit.survivors > 0 {
             let task = &job.claim.fence.task;
             self.reporter.ui().warn(format_args!(
-                "{} processes of task '{task}' could not be ended",
-                exit.survivors
+                "{} of task '{task}' could not be ended",
+                count(u64::from(exit.survivors), "process")
             ));
         }
         Ok((exit, order))
