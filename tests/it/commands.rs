@@ -274,6 +274,22 @@ fn one_task_is_no_plural() {
 }
 
 #[test]
+fn who_looks_for_a_log_is_pointed_to_what_the_check_printed() {
+    let sandbox = sandbox();
+    sandbox.write_tasks(1);
+    let run = ["run", "tasks.txt", "--attempts", "1", "--verify"];
+    let silent = ["--", "true"];
+    sandbox.run([&run[..], &["false"], &silent].concat()).exits(100);
+    let logs = sandbox.run(["logs", "1"]).exits(0);
+    assert!(logs.says("has printed nothing\n").stdout.is_empty());
+    sandbox.run(["retry", "1"]).exits(0);
+    sandbox.run([&run[..], &["echo red; false"], &silent].concat()).exits(100);
+    let logs = sandbox.run(["logs", "1"]).exits(0).says("has printed nothing; its check has: ");
+    let (_, path) = logs.stderr.trim_end().rsplit_once(": ").expect("it names a file");
+    assert_eq!(std::fs::read_to_string(path).expect("it is there"), "red\n");
+}
+
+#[test]
 fn nothing_is_left_of_a_cancelled_wait() {
     // A task that is not due keeps a run waiting; Ctrl-C ends it at once.
     let sandbox = sandbox();

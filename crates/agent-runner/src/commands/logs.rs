@@ -46,7 +46,14 @@ pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
         let attempts = store.attempts(&id).await?;
         let attempt = attempts.iter().find(|attempt| attempt.number == number);
         if attempt.and_then(|it| it.report.as_ref()).is_none_or(|report| report.log.is_none()) {
-            ui.say(format_args!("attempt {number} at task '{id}' has printed nothing"));
+            let silent =
+                format!("the agent of attempt {number} at task '{id}' has printed nothing");
+            match check_of(project, &id, number) {
+                Some(check) => {
+                    ui.say(format_args!("{silent}; its check has: {}", check.display()));
+                }
+                None => ui.say(silent),
+            }
             return Ok(Exit::Success);
         }
     }
@@ -61,6 +68,13 @@ pub async fn logs(ui: &Ui, project: &Project, args: Logs) -> Result<Exit> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(error)),
         _ => Ok(Exit::Success),
     }
+}
+
+/// What the last check of an attempt printed, if it did: where the work was to land, or before.
+fn check_of(project: &Project, id: &TaskId, number: u32) -> Option<PathBuf> {
+    let log = |what| project.log_folder(id).join(format!("{number}.{what}.log"));
+    let printed = |path: &PathBuf| path.metadata().is_ok_and(|it| it.len() > 0);
+    [log("merge"), log("verify")].into_iter().find(printed)
 }
 
 /// Where an attempt's log is.
