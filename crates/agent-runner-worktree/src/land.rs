@@ -19,6 +19,8 @@ use crate::{
 pub struct Blocked {
     /// Where.
     pub path: PathBuf,
+    /// The files that are in the way, where git names some.
+    pub files: Vec<String>,
     /// Why, in git's words where it has some.
     pub reason: String,
 }
@@ -83,7 +85,7 @@ pub(crate) fn land(
         }
         [path, ..] => {
             let reason = format!("branch {} is checked out in several places", short(target));
-            Ok(Landing::Blocked(Blocked { path: path.clone(), reason }))
+            Ok(Landing::Blocked(Blocked { path: path.clone(), files: Vec::new(), reason }))
         }
     }
 }
@@ -107,7 +109,10 @@ fn forward(
     if now.as_ref() != Some(from) {
         return Ok(Landing::Moved);
     }
-    Ok(Landing::Blocked(Blocked { path: path.to_owned(), reason: said.stderr }))
+    // Git puts each on a line of its own, behind a tab, in every language.
+    let files = said.stderr.lines().filter_map(|line| line.strip_prefix('\t'));
+    let files = files.map(|file| file.trim_end().to_owned()).collect();
+    Ok(Landing::Blocked(Blocked { path: path.to_owned(), files, reason: said.stderr }))
 }
 
 /// Where somebody is in the middle of a rebase of the target: at its end the branch would be set
@@ -123,5 +128,5 @@ fn rebased_elsewhere(inner: &Inner, target: &str) -> Option<Blocked> {
         })
     })?;
     let reason = format!("branch {} is being rebased", short(target));
-    Some(Blocked { path, reason })
+    Some(Blocked { path, files: Vec::new(), reason })
 }

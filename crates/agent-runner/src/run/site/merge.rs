@@ -7,7 +7,7 @@ use std::{fs, path::Path, slice, time::Duration};
 
 use agent_runner_pool::Context;
 use agent_runner_task_store::Beat;
-use agent_runner_worktree::{Candidate, Conflict, Merge, Turn};
+use agent_runner_worktree::{Blocked, Candidate, Conflict, Merge, Turn};
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::{Own, Setting, Sites, own::failed};
@@ -21,6 +21,7 @@ use crate::{
         proof::{self, Merged},
         queue::Job,
     },
+    units::count,
 };
 
 /// How often is asked whether another run has merged what it was about to.
@@ -118,10 +119,7 @@ impl Attempts {
             Ok(Merge::Already(commit)) => agent.merged(target, commit.to_string(), true),
             Ok(Merge::Conflict(conflict)) => agent.conflicts(&conflict),
             Ok(Merge::Refused(said)) => agent.but(*said),
-            Ok(Merge::Blocked(blocked)) => {
-                let why = format!("'{}' is in the way: {}", blocked.path.display(), blocked.reason);
-                agent.but(in_the_way(why))
-            }
+            Ok(Merge::Blocked(blocked)) => agent.but(in_the_way(named(&blocked))),
             // Nothing was changed, and nothing has to be.
             Ok(_) => agent,
             // Nor is that the fault of work which only has to be merged.
@@ -167,6 +165,19 @@ impl Checks<'_> {
         agent.duration += exit.duration;
         agent.proof.survivors += exit.survivors;
         if exit.is_success() { Ok(()) } else { Err(judge::refused(&exit)) }
+    }
+}
+
+/// What is in the way, in words that begin with it: a line for people is cut where it is long.
+fn named(Blocked { path, files, reason, .. }: &Blocked) -> String {
+    let path = path.display();
+    match &files[..] {
+        [] => format!("'{path}' is in the way: {reason}"),
+        [file] => format!("{file} in '{path}' is in the way: {reason}"),
+        [file, rest @ ..] => {
+            let others = count(rest.len() as u64, "other");
+            format!("{file} and {others} in '{path}' are in the way: {reason}")
+        }
     }
 }
 
