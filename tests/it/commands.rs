@@ -255,6 +255,23 @@ fn the_demo_shows_everything_that_goes_wrong() {
 }
 
 #[test]
+fn a_list_that_nobody_reads_ends_at_once() {
+    let sandbox = sandbox();
+    sandbox.write_tasks(3_000);
+    sandbox.run(["import", "tasks.txt"]).exits(0);
+    // Who reads on to the end finds that the last task is damaged.
+    let store = rusqlite::Connection::open(sandbox.path(".agent-runner/store.db"));
+    let store = store.expect("the store is SQLite");
+    let damage = "UPDATE spec SET content = '{' WHERE seq = (SELECT max(seq) FROM spec)";
+    assert_eq!(store.execute(damage, ()).expect("it can be changed"), 1);
+    for flags in ["", " --json", " --plain"] {
+        sandbox.shell(&format!("agent-runner list{flags} > read")).exits(3);
+        let closed = format!("exec 4> >(:); wait $!; agent-runner list{flags} >&4");
+        sandbox.shell(&closed).exits(0);
+    }
+}
+
+#[test]
 fn one_task_is_no_plural() {
     let sandbox = sandbox();
     sandbox.write_tasks(1);

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
+    ops::ControlFlow,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -52,10 +53,15 @@ impl Ui {
 
     /// Writes a line of data. An end that nobody reads any more is not an error.
     pub fn data(&self, line: impl fmt::Display) -> io::Result<()> {
+        self.data_while_read(line).map(drop)
+    }
+
+    /// Writes a line of data, and says whether anybody still reads.
+    pub fn data_while_read(&self, line: impl fmt::Display) -> io::Result<ControlFlow<()>> {
         let write = || writeln!(anstream::stdout().lock(), "{line}");
         match self.bar.suspend(write) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            other => other.map(ControlFlow::Continue),
         }
     }
 

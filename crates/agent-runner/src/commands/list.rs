@@ -30,12 +30,15 @@ pub async fn list(ui: &Ui, project: &Project, args: List) -> Result<Exit> {
             ui.data(heading).map_err(unwritten)?;
         }
         for task in &page {
-            if ui.json {
-                print_json(ui, task)?;
+            let line = if ui.json {
+                json(task)?
             } else if args.plain {
-                print_plain(ui, task)?;
+                plain(task)
             } else {
-                print_row(ui, task, left_alone.get(&task.id).copied())?;
+                row(task, left_alone.get(&task.id).copied())
+            };
+            if ui.data_while_read(line).map_err(unwritten)?.is_break() {
+                return Ok(Exit::Success);
             }
         }
         left -= page.len();
@@ -47,21 +50,18 @@ pub async fn list(ui: &Ui, project: &Project, args: List) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn print_json(ui: &Ui, task: &Task) -> Result<()> {
-    let line = serde_json::to_string(&TaskView::from(task))
-        .map_err(|error| Error::new(Exit::Unexpected, error))?;
-    ui.data(line).map_err(unwritten)
+fn json(task: &Task) -> Result<String> {
+    serde_json::to_string(&TaskView::from(task))
+        .map_err(|error| Error::new(Exit::Unexpected, error))
 }
 
-fn print_plain(ui: &Ui, task: &Task) -> Result<()> {
+fn plain(task: &Task) -> String {
     let title = headline(&task.spec.title, usize::MAX).replace('\t', " ");
-    ui.data(format_args!("{}\t{}\t{}\t{title}", task.id, task.status, task.attempt))
-        .map_err(unwritten)
+    format!("{}\t{}\t{}\t{title}", task.id, task.status, task.attempt)
 }
 
-fn print_row(ui: &Ui, task: &Task, life: Option<Life>) -> Result<()> {
+fn row(task: &Task, life: Option<Life>) -> String {
     let status = life.map_or(task.status.to_string(), |life| life.to_string());
     let title = headline(&task.spec.title, 70);
-    ui.data(format_args!("{:<14} {:<10} {:>8}  {title}", task.id.as_str(), status, task.attempt))
-        .map_err(unwritten)
+    format!("{:<14} {:<10} {:>8}  {title}", task.id.as_str(), status, task.attempt)
 }
