@@ -181,6 +181,55 @@ fn without_any_key_left_the_run_ends_with_6() {
     assert_kept(&sandbox, &[&output]);
 }
 
+/// A key whose command has another one after it was asked once.
+fn renewed(sandbox: &Sandbox, provider: &Provider) {
+    sandbox.write("agent-runner.toml", "keys = \"keys.toml\"\n");
+    let script = format!("if [ -e asked ]; then echo {GOOD}; else touch asked; echo {REVOKED}; fi");
+    let root = sandbox.root().display().to_string();
+    sandbox.write(
+        "keys.toml",
+        format!(
+            "[[key]]\nprovider = \"anthropic\"\nlabel = \"vault\"\nbase_url = \"{}\"\n\
+             command = [\"sh\", \"-c\", \"cd '{root}'; echo x >>times; {script}\"]\n",
+            provider.url()
+        ),
+    );
+}
+
+#[test]
+fn a_key_that_was_renewed_at_its_source_is_used_and_no_task_pays() {
+    for (gateway, outcomes) in [("on", &["succeeded"][..]), ("off", &["auth", "succeeded"])] {
+        let (sandbox, provider) = (sandbox(), Provider::start());
+        renewed(&sandbox, &provider);
+        sandbox.write_tasks(2);
+        let flags = ["tasks.txt", "--gateway", gateway, "-j", "1"];
+        let output = sandbox.call_fake(flags, "ask 3").run().exits(0);
+        let output = output.says("key 'vault' was refused; its source has another one now");
+        assert_eq!(sandbox.outcomes("1"), outcomes, "{output}");
+        assert_eq!(sandbox.outcomes("2"), ["succeeded"], "{output}");
+        assert_eq!((provider.asked(REVOKED), provider.asked(GOOD)), (1, 6), "{output}");
+        assert_eq!(sandbox.read("times"), "x\nx\n", "its command was asked twice");
+        assert_eq!(sandbox.show("1")["failures"], 0, "no task pays for it: {output}");
+        let log = sandbox.run(["logs", "2"]).exits(0);
+        assert!(!log.stdout.contains(GOOD), "the new one is masked too: {log}");
+        assert!(!output.stderr.contains(GOOD) && !output.stdout.contains(GOOD), "{output}");
+    }
+}
+
+#[test]
+fn a_key_that_was_not_renewed_is_asked_for_once_more_and_out() {
+    let (sandbox, provider) = (sandbox(), Provider::start());
+    renewed(&sandbox, &provider);
+    let text = sandbox.read("keys.toml").replace(GOOD, REVOKED);
+    sandbox.write("keys.toml", &text);
+    sandbox.write_tasks(2);
+    let output =
+        sandbox.call_fake(["tasks.txt", "--gateway", "on", "-j", "1"], "ask 1").run().exits(6);
+    assert_eq!(sandbox.read("times"), "x\nx\n", "{output}");
+    assert_eq!(sandbox.counts(), [("pending".into(), 2)].into(), "{output}");
+    assert_eq!(provider.asked(REVOKED), 1, "{output}");
+}
+
 #[test]
 fn it_runs_alone() {
     let (sandbox, provider) = (sandbox(), Provider::start());

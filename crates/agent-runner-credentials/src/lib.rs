@@ -35,7 +35,7 @@ pub use credential::{Credential, Form, is_key_variable, numbered_variables};
 pub use key::{ApiKey, InvalidKey};
 pub use load::{
     CommandError, CommandProblem, Environment, KeyFileError, KeySpec, LoadError, Loaded, Notice,
-    Origin, SecretRef, Source, from_env, key_from_command, load, parse_key_file,
+    Origin, SecretRef, Source, from_env, key_from_command, load, parse_key_file, reload,
 };
 pub use rejection::{Rejection, Scope, Verdict};
 pub use ring::{

@@ -4,7 +4,8 @@ use std::{
     collections::HashMap,
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +14,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Answer, End, KeyRing, Lease, NoneReady, Rejection, Snapshot, Ticket, Want};
+use crate::{
+    Answer, ApiKey, Credential, End, KeyRing, Lease, NoneReady, Rejection, Snapshot, Ticket, Want,
+};
 
 /// The longest sleep without a look at the clock, which may have been set, or have slept with the
 /// machine.
@@ -53,7 +56,11 @@ struct Inner {
     turn: Turn<()>,
     /// Rung when the time to wake up may have changed.
     changed: Notify,
+    /// Reads the source of a key again.
+    renew: OnceLock<Box<Renew>>,
 }
+
+type Renew = dyn Fn(&Credential) -> Option<ApiKey> + Send + Sync;
 
 struct State {
     ring: KeyRing,
@@ -91,7 +98,17 @@ impl SharedRing {
         assert!(speed > 0, "a clock that stands still serves nobody");
         let state = Mutex::new(State { ring, waiting: HashMap::new() });
         let (clock, turn, changed) = (Box::new(clock), Turn::new(()), Notify::new());
-        Self(Arc::new(Inner { state, clock, speed, turn, changed }))
+        let renew = OnceLock::new();
+        Self(Arc::new(Inner { state, clock, speed, turn, changed, renew }))
+    }
+
+    /// Sets who reads the source of a key again that is [renewable](KeyRing::with_renewable) and was
+    /// refused. It is called on a thread of its own, once for a refusal, and may take its time:
+    /// whoever needs the key waits for it, and others are lent other keys meanwhile.
+    ///
+    /// Only the first one counts.
+    pub fn renew_by(&self, read: impl Fn(&Credential) -> Option<ApiKey> + Send + Sync + 'static) {
+        self.0.renew.set(Box::new(read)).ok();
     }
 
     /// Waits in line for a key.
@@ -177,8 +194,27 @@ impl SharedRing {
     pub fn with<R>(&self, work: impl FnOnce(&mut KeyRing, SystemTime) -> R) -> R {
         let mut state = self.lock();
         let result = work(&mut state.ring, self.now());
+        let refused: Vec<_> = std::iter::from_fn(|| state.ring.next_to_renew()).collect();
         self.serve(state);
+        for credential in refused {
+            self.renew(credential);
+        }
         result
+    }
+
+    /// Reads the source of a key again, and tells the ring.
+    fn renew(&self, old: Credential) {
+        let ring = self.clone();
+        let read = move || {
+            let key = ring.0.renew.get().and_then(|read| read(&old));
+            ring.with(|ring, now| ring.renew(&old.label, key, now));
+        };
+        // A key must not rest for what nobody reads.
+        if self.0.renew.get().is_none() {
+            return read();
+        }
+        let thread = thread::Builder::new().name("key-source".to_owned());
+        drop(thread.spawn(read));
     }
 
     /// How all keys stand.

@@ -116,22 +116,47 @@ pub(super) fn load(
     environment: &Environment,
     loaded: &mut Loaded,
 ) -> Result<(), LoadError> {
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|source| LoadError::ReadFile { path: path.into(), source })?;
-    let specs =
-        parse_key_file(&text).map_err(|source| LoadError::KeyFile { path: path.into(), source })?;
+    let specs = read(path)?;
     let has_secret = specs.iter().any(|spec| matches!(spec.secret, SecretRef::Key(_)));
     if has_secret && sys::is_readable_by_others(path) {
         loaded.notices.push(Notice::ReadableByOthers { path: path.into() });
     }
     for spec in specs {
         let origin = Origin::File { path: path.into(), line: spec.line };
+        if spec.may_change() {
+            loaded.renewable.push(spec.label.clone());
+        }
         let key = find(spec.secret, origin, environment)?;
         let KeySpec { provider, label, form, base_url, model, .. } = spec;
         loaded.add(Credential { label, provider, key, form, base_url, model })?;
     }
     Ok(())
+}
+
+/// What the file has now for a key.
+pub(super) fn reload(
+    path: &Path,
+    environment: &Environment,
+    key: &Credential,
+) -> Result<Option<ApiKey>, LoadError> {
+    let is_it = |spec: &KeySpec| spec.label == key.label && spec.provider == key.provider;
+    let Some(spec) = read(path)?.into_iter().find(is_it) else { return Ok(None) };
+    let origin = Origin::File { path: path.into(), line: spec.line };
+    find(spec.secret, origin, environment).map(Some)
+}
+
+fn read(path: &Path) -> Result<Vec<KeySpec>, LoadError> {
+    let text = fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|source| LoadError::ReadFile { path: path.into(), source })?;
+    parse_key_file(&text).map_err(|source| LoadError::KeyFile { path: path.into(), source })
+}
+
+impl KeySpec {
+    /// Whether it may be another key when it is looked up again.
+    const fn may_change(&self) -> bool {
+        matches!(self.secret, SecretRef::Key(_) | SecretRef::Command(_))
+    }
 }
 
 fn find(secret: SecretRef, origin: Origin, environment: &Environment) -> Result<ApiKey, LoadError> {

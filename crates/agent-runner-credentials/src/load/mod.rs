@@ -14,7 +14,7 @@ pub use environment::Environment;
 pub use error::{KeyFileError, LoadError, Origin};
 pub use file::{KeySpec, SecretRef, parse_key_file};
 
-use crate::Credential;
+use crate::{ApiKey, Credential};
 
 /// How long a command may take to tell a key, a person's fingerprint included.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,6 +77,8 @@ pub struct Loaded {
     pub credentials: Vec<Credential>,
     /// What the user may want to know.
     pub notices: Vec<Notice>,
+    /// The labels of keys whose source can be read [again](reload): it is a file or a command.
+    pub renewable: Vec<String>,
 }
 
 /// Something that is fine, but may not be meant.
@@ -155,13 +157,46 @@ pub fn load(sources: &[Source], environment: &Environment) -> Result<Loaded, Loa
             Source::File { path } => file::load(path, environment, &mut loaded)?,
             Source::Command { argv, provider, label } => {
                 let key = key_from_command(argv, COMMAND_TIMEOUT)?;
-                let program = argv.first().map_or("", String::as_str);
-                let label = label.clone().unwrap_or_else(|| format!("{provider} ({program})"));
+                let label = label_of(argv, provider, label.as_deref());
+                loaded.renewable.push(label.clone());
                 loaded.add(Credential::new(label, provider, key))?;
             }
         }
     }
     Ok(loaded)
+}
+
+/// Reads the source of one key again, after the key was refused: somebody may have renewed it.
+/// Nothing else is read, and no other command is run.
+///
+/// # Errors
+///
+/// As with [`load`]. `None` means that no source has a key of this name any more.
+pub fn reload(
+    sources: &[Source],
+    environment: &Environment,
+    key: &Credential,
+) -> Result<Option<ApiKey>, LoadError> {
+    for source in sources {
+        let found = match source {
+            Source::Variables { .. } | Source::Accounts => None,
+            Source::File { path } => file::reload(path, environment, key)?,
+            Source::Command { argv, provider, label } => {
+                let is_it = provider == &key.provider
+                    && key.label == label_of(argv, provider, label.as_deref());
+                is_it.then(|| key_from_command(argv, COMMAND_TIMEOUT)).transpose()?
+            }
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+fn label_of(argv: &[String], provider: &str, label: Option<&str>) -> String {
+    let program = argv.first().map_or("", String::as_str);
+    label.map_or_else(|| format!("{provider} ({program})"), str::to_owned)
 }
 
 impl Loaded {

@@ -79,6 +79,9 @@ impl KeyRing {
             },
         };
         self.queue.touch();
+        if group.is_none() && state == State::Out && self.asks_source(memory.key, moment) {
+            return true;
+        }
         let (began, reason) = (memory.since, Rejection::of_word(&memory.reason));
         match group {
             Some(group) => {

@@ -12,6 +12,7 @@ mod pace;
 mod places;
 mod queue;
 mod ramp;
+mod renewal;
 mod sessions;
 mod slot;
 mod snapshot;
@@ -81,6 +82,8 @@ pub struct KeyRing {
     places: Places,
     queue: Queue,
     returned: Returned,
+    /// Keys whose source is to be read again.
+    to_renew: Vec<usize>,
 }
 
 impl KeyRing {
@@ -91,6 +94,7 @@ impl KeyRing {
             places: Places::new(credentials),
             queue: Queue::default(),
             returned: Returned::default(),
+            to_renew: Vec::new(),
         }
     }
 

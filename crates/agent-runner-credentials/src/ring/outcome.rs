@@ -113,7 +113,12 @@ impl KeyRing {
             Rejection::Billing => {
                 Term::Growing { first: 10 * MINUTE, longest: 6 * HOUR, spent: true }
             }
-            Rejection::Unauthorized => Term::ForGood,
+            // What was sent with another key, before this one took its place, says nothing of it.
+            Rejection::Unauthorized if slot.standing.was_reset_since(epochs.key) => return,
+            Rejection::Unauthorized => match slot.refused(open.key, moment, &mut self.to_renew) {
+                Some(term) => term,
+                None => return,
+            },
             _ => {
                 Term::Growing { first: Duration::from_secs(1), longest: 10 * MINUTE, spent: false }
             }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     clock::Moment,
     places::Lane,
+    renewal::Renewal,
     standing::{Standing, Term},
 };
 use crate::{Credential, Form, Kind, Rejection, Want};
@@ -26,6 +27,7 @@ pub(super) struct Slot {
     /// By the model's number.
     pub(super) lanes: Vec<Lane>,
     own_model: Option<usize>,
+    pub(super) renewal: Renewal,
     pub(super) processes: u32,
     pub(super) counts: Counts,
 }
@@ -52,6 +54,7 @@ impl Slot {
             service,
             lanes: Vec::new(),
             own_model,
+            renewal: Renewal::default(),
             processes: 0,
             counts: Counts::default(),
         }

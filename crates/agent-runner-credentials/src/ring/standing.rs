@@ -128,7 +128,7 @@ impl Standing {
         term: Term,
         reason: Rejection,
     ) -> bool {
-        if epoch < self.reset_epoch {
+        if self.was_reset_since(epoch) {
             return false;
         }
         let is_current = epoch == self.epoch;
@@ -148,6 +148,21 @@ impl Standing {
             self.change(next, now, Some(reason));
         }
         changes
+    }
+
+    /// Whether a lease of then is about something that was reset since.
+    pub(super) const fn was_reset_since(&self, epoch: u64) -> bool {
+        epoch < self.reset_epoch
+    }
+
+    /// It rests while its source is read.
+    pub(super) fn rest(&mut self, now: Moment, wait: Duration) {
+        self.change(State::Resting(now + wait), now, Some(Rejection::Unauthorized));
+    }
+
+    /// It is out, until a person does something.
+    pub(super) fn lose(&mut self, now: Moment) {
+        self.change(State::Out, now, Some(Rejection::Unauthorized));
     }
 
     pub(super) fn reset(&mut self, now: Moment) {

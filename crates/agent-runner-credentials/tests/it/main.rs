@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod command;
 mod file;
+mod renewal;
 mod secrets;
 mod seed;
 #[cfg(feature = "tokio")]

@@ -2,6 +2,7 @@
 
 use std::{
     pin::pin,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -228,4 +229,39 @@ async fn a_clock_that_hurries_is_waited_for_as_much_less() {
     assert!(waited < seconds(9) + Duration::from_millis(5), "{waited:?}");
     assert!(ring.now() >= UNIX_EPOCH + seconds(90));
     lent.settle(End::Success(None));
+}
+
+/// A ring of one key whose source can be read again.
+fn renewable() -> SharedRing {
+    let key = ApiKey::new("sk-old").expect("it has no white space");
+    let ring = KeyRing::new([Credential::new("one", "anthropic", key)]);
+    SharedRing::new(ring.with_renewable(&["one".to_owned()]))
+}
+
+#[tokio::test]
+async fn who_waits_for_a_key_goes_on_with_what_its_source_has_now() {
+    static READ: AtomicU32 = AtomicU32::new(0);
+    let ring = renewable();
+    ring.renew_by(|old| {
+        assert_eq!((&*old.label, old.key.expose()), ("one", "sk-old"));
+        READ.fetch_add(1, Ordering::SeqCst);
+        ApiKey::new("sk-new").ok()
+    });
+    let all = [ring.lease(Want::call()).await, ring.lease(Want::call()).await];
+    for lent in all {
+        lent.expect("ready").settle(End::Answer(&Answer::new(401, &[], ""), None));
+    }
+    let lent = ring.lease_within(Want::call(), Duration::from_secs(240)).await.expect("renewed");
+    assert_eq!(lent.credential().key.expose(), "sk-new");
+    assert_eq!(READ.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_key_that_was_not_renewed_is_told() {
+    let ring = renewable();
+    ring.renew_by(|_| None);
+    let lent = ring.lease(Want::call()).await.expect("ready");
+    lent.settle(End::Answer(&Answer::new(401, &[], ""), None));
+    let none = ring.lease_within(Want::call(), Duration::from_secs(240)).await.unwrap_err();
+    assert_eq!((none.until, none.reason), (None, Some(Rejection::Unauthorized)));
 }

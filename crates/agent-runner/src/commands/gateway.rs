@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, env};
 
-use agent_runner_credentials::{KeyRing, SharedRing};
+use agent_runner_credentials::SharedRing;
 use agent_runner_gateway::{Access, Caller, Gateway, Options, StartError};
 use serde::Serialize;
 
@@ -39,8 +39,8 @@ pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<
             .hint("`agent-runner help environment` says how to give some"));
     }
     descriptors::raise();
-    let keys = loaded.credentials.len();
-    let ring = SharedRing::new(KeyRing::new(loaded.credentials));
+    let count_of_keys = loaded.credentials.len();
+    let ring = keys::ring(project, loaded, ui, |_| {});
     let metrics = token_of("AGENT_RUNNER_METRICS_TOKEN")?
         .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let options = options(project, args, metrics.clone())?;
@@ -51,7 +51,7 @@ pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<
         Some(token) => gateway.lend_as(caller, &token),
         None => gateway.lend(caller),
     };
-    tell(ui, &gateway, &access, &metrics, keys)?;
+    tell(ui, &gateway, &access, &metrics, count_of_keys)?;
     tokio::select! {
         stopped = stopped() => stopped?,
         never = keep_shared(&ring, ui) => match never {},

@@ -51,10 +51,7 @@ pub enum AgentResultError {
 
 impl AgentResult {
     /// Reads the file, and masks these secrets in it; `None` when the agent wrote none.
-    pub fn read<'a>(
-        path: &Path,
-        secrets: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Option<Self>, AgentResultError> {
+    pub fn read(path: &Path, secrets: &[String]) -> Result<Option<Self>, AgentResultError> {
         let bytes = match fs::metadata(path) {
             Ok(meta) => meta.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -65,7 +62,7 @@ impl AgentResult {
         }
         let written = fs::read_to_string(path)?;
         let masked = secrets
-            .into_iter()
+            .iter()
             .filter(|secret| !secret.is_empty())
             .fold(written.clone(), |text, secret| text.replace(secret, "***"));
         if masked != written {

@@ -117,7 +117,7 @@ impl Attempts {
         match watched {
             Ok((exit, None)) => judge::agent(
                 &exit,
-                AgentResult::read(&files.result, self.supply.secrets()),
+                AgentResult::read(&files.result, &self.supply.secrets()),
                 &reading.finish(),
             ),
             Ok((exit, Some(order))) => judge::stopped(&exit, order),

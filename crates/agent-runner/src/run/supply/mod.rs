@@ -6,13 +6,13 @@ mod pause;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use agent_runner_credentials::{
-    Credential, End, ExposeSecret, Form, KeyRing, KeySnapshot, Lent as Lease, Rejection,
-    SharedRing, Snapshot, StateFile, Want, is_key_variable,
+    Credential, End, ExposeSecret, Form, KeySnapshot, Lent as Lease, Rejection, SharedRing,
+    Snapshot, StateFile, Want, is_key_variable,
 };
 use agent_runner_gateway::Refused;
 
@@ -30,7 +30,8 @@ pub struct Supply {
     providers: Vec<String>,
     /// Those of which there are keys, and not accounts alone.
     keyed: BTreeSet<String>,
-    secrets: Vec<String>,
+    /// The keys themselves, those that were renewed meanwhile included.
+    secrets: Arc<Mutex<Vec<String>>>,
     /// The variables of this process that no agent may see.
     variables: Vec<String>,
     /// What the machine's runs know of keys.
@@ -75,16 +76,20 @@ impl Supply {
         for notice in &loaded.notices {
             ui.warn(notice);
         }
-        let credentials = loaded.credentials;
+        let credentials = &loaded.credentials;
         // The path of a folder is no secret.
         let secret = credentials.iter().filter(|it| it.form != Form::ConfigFolder);
-        let secrets = secret.map(|credential| credential.key.expose().to_owned()).collect();
+        let secrets: Vec<_> = secret.map(|credential| credential.key.expose().to_owned()).collect();
+        let secrets = Arc::new(Mutex::new(secrets));
         let providers: BTreeSet<_> =
             credentials.iter().map(|credential| credential.provider.clone()).collect();
         let keys = credentials.iter().filter(|it| it.form == Form::ApiKey);
         let keyed = keys.map(|credential| credential.provider.clone()).collect();
-        let variables = variables(&credentials);
-        let ring = SharedRing::new(KeyRing::new(credentials));
+        let variables = variables(credentials);
+        let all = Arc::clone(&secrets);
+        let ring = keys::ring(project, loaded, ui, move |key| {
+            all.lock().unwrap_or_else(PoisonError::into_inner).push(key.expose().to_owned());
+        });
         Ok(Self {
             providers: providers.iter().cloned().collect(),
             keyed,
@@ -147,8 +152,8 @@ impl Supply {
     }
 
     /// The secrets, to be masked.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.secrets.iter().map(String::as_str)
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The variables to strip from an agent's environment.
