@@ -69,7 +69,7 @@ async fn what_the_leader_left_behind_is_found_by_its_mark() -> TestResult {
 #[tokio::test]
 async fn a_child_that_was_named_before_its_start_is_found() -> TestResult {
     let yard = Yard::new();
-    let mut command = yard.sh("echo > ready; sleep 300");
+    let mut command = yard.sh("echo > ready; exec sleep 300");
     let identity: ProcessIdentity = command.identity().to_string().parse()?;
     assert_eq!(end_orphan(&identity, LONG).await, Ended::Gone);
     let child = command.spawn()?;
