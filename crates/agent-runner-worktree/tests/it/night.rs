@@ -26,8 +26,10 @@ fn worker() {
     for task in tasks.split(',') {
         let result = results.join(task);
         if !result.exists() {
-            let said = work(&worktrees, task);
-            fs::write(result, said).unwrap();
+            // Whole or not at all: the worker may be killed right here.
+            let part = results.join(format!("{task}.part"));
+            fs::write(&part, work(&worktrees, task)).unwrap();
+            fs::rename(part, result).unwrap();
         }
     }
 }
