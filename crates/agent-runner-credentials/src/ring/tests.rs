@@ -236,6 +236,10 @@ proptest! {
             prop_assert!(left <= seconds(wait), "{left:?} of {wait} s are left");
             let lent = ring.lease(now, &Want::call()).is_ok();
             prop_assert_eq!(lent, left.is_zero(), "two opinions on whether the key is ready");
+            if lent {
+                // The next one may have to wait for this one, which is no rest.
+                break;
+            }
         }
     }
 
