@@ -5,7 +5,8 @@ use crate::limits::Limit;
 /// The part of a rate that is left alone. It costs nothing for long: what collects on the server's
 /// side is seen in its headers.
 const MARGIN: f64 = 0.02;
-/// How long something can be on its way, in seconds.
+/// How long something can be on its way, in seconds. What is sent within that time may overtake
+/// one another.
 const TRANSIT: f64 = 0.15;
 /// What of a difference between the shadow and the server is taken for a lasting use by others.
 const BELIEF: f64 = 0.5;
@@ -26,8 +27,10 @@ pub(super) struct Bucket {
     at: f64,
     /// What others who use the same limit take a second.
     drain: f64,
-    /// Of what was taken, the part that the server may not have counted yet.
+    /// Of what was taken, the part whose answers have not ended.
     pending: f64,
+    /// Of what was taken, the part that may not have arrived.
+    on_its_way: OnItsWay,
     /// All that was ever given back.
     returned: f64,
     /// All that was ever learned from headers, and when the last time was.
@@ -35,6 +38,14 @@ pub(super) struct Bucket {
     corrected_at: f64,
     /// For limits that start anew at once: when, and how long each lasts.
     window: Option<(f64, f64)>,
+}
+
+/// What was taken within [`TRANSIT`], or half of it at least.
+#[derive(Debug, Clone, Copy, Default)]
+struct OnItsWay {
+    since: f64,
+    lately: f64,
+    before: f64,
 }
 
 /// What a server had at some time, at least and at most.
@@ -59,6 +70,7 @@ impl Bucket {
             at: now,
             drain: 0.0,
             pending: 0.0,
+            on_its_way: OnItsWay::default(),
             returned: 0.0,
             corrected: 0.0,
             corrected_at: now,
@@ -94,20 +106,25 @@ impl Bucket {
         }
     }
 
-    /// Takes what a call is expected to cost, and returns the bounds of what the server then has.
-    pub(super) fn take(&mut self, cost: f64, now: f64) -> Bounds {
+    /// Takes what a call is expected to cost, and returns the bounds of what the server has when it
+    /// looks at that call. `late` limits count what was taken only as it comes.
+    pub(super) fn take(&mut self, cost: f64, late: bool, now: f64) -> Bounds {
         self.advance(now);
         self.level -= cost;
         self.pending += cost;
-        self.bounds()
+        let bounds = self.bounds(late);
+        self.on_its_way.lately += cost;
+        bounds
     }
 
-    /// What the server has, if it has counted all that was taken, and if it has counted nothing of
-    /// what is under way.
-    const fn bounds(&self) -> Bounds {
+    /// What the server has, if it has counted all that was taken, and if it has not yet counted what
+    /// it may not have. In a steady flow as much comes back as is on its way.
+    fn bounds(&self, late: bool) -> Bounds {
+        let flow = self.rate * TRANSIT;
+        let uncounted = if late { self.pending + flow } else { self.on_its_way.sum().max(flow) };
         Bounds {
             low: self.level,
-            high: self.level + self.pending,
+            high: self.level + uncounted,
             returned: self.returned,
             corrected: self.corrected,
         }
@@ -122,8 +139,7 @@ impl Bucket {
     }
 
     /// Follows what the server says. It has looked at some time between then, when the request was
-    /// sent, and now; what lies outside of both is news. `late` limits count what was taken only as
-    /// it comes. What was sent before the limit was known tells nothing more of it. What a
+    /// sent, and now; what lies outside of both is news. What was sent before the limit was known tells nothing more of it. What a
     /// request wanted that was `refused` was not taken.
     pub(super) fn follow(
         &mut self,
@@ -137,15 +153,13 @@ impl Bucket {
         self.learn_rate(limit, now);
         self.learn_capacity(limit);
         let Some(then) = then else { return };
-        let here = self.bounds();
+        let here = self.bounds(late);
         // What others' answers have told since then is not told again.
         let known = self.corrected - then.corrected;
         // What was given back since then was perhaps never taken in the server's eyes.
         let returned = self.returned - then.returned;
         let low = here.low.min(then.low + known) + refused.unwrap_or(-limit.grain);
-        let most = |bounds: &Bounds| if late { bounds.high } else { bounds.low };
-        let high = most(&here).max(most(&then) + known + returned);
-        let high = high + self.rate * TRANSIT + limit.grain;
+        let high = here.high.max(then.high + known + returned) + limit.grain;
         let news = (limit.remaining - low).min(0.0) + (limit.remaining - high).max(0.0);
         if news != 0.0 {
             self.correct(news, now);
@@ -192,6 +206,7 @@ impl Bucket {
         {
             *jump += ((now - *jump) / *length).floor() * *length + *length;
         }
+        self.on_its_way.pass(now);
         self.drain *= (-(now - self.at).max(0.0) / MEMORY).exp();
         self.at = self.at.max(now);
     }
@@ -209,5 +224,60 @@ impl Bucket {
         let coming = limit.reset.map_or(0.0, |reset| self.rate * (reset - limit.slack).max(0.0));
         let seen = if self.window.is_some() { limit.amount } else { limit.remaining + coming };
         self.capacity = self.capacity.max(seen.min(limit.amount));
+    }
+}
+
+impl OnItsWay {
+    fn pass(&mut self, now: f64) {
+        let passed = now - self.since;
+        if passed >= TRANSIT {
+            *self = Self { since: now, ..Self::default() };
+        } else if passed >= TRANSIT / 2.0 {
+            *self = Self { since: self.since + TRANSIT / 2.0, lately: 0.0, before: self.lately };
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        self.lately + self.before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(remaining: f64) -> Limit {
+        Limit {
+            amount: 600.0,
+            period: 60.0,
+            remaining,
+            reset: None,
+            slack: 1.0,
+            window: false,
+            grain: 1.0,
+        }
+    }
+
+    /// Forty are sent at once, and the last one comes first: it sees what the others have not taken.
+    #[test]
+    fn a_request_that_overtakes_others_does_not_tell_of_more_than_there_is() {
+        let mut bucket = Bucket::new(&limit(60.0), 0.0, 0.0);
+        let then: Vec<_> = (0..40).map(|_| bucket.take(1.0, false, 1.0)).collect();
+        bucket.follow(&limit(59.0), Some(then[39]), None, false, 1.05);
+        let level = bucket.level(1.05);
+        assert!((19.0..22.0).contains(&level), "{level}");
+    }
+
+    /// What was sent long ago has come, and the server has counted it.
+    #[test]
+    fn what_a_server_has_more_than_was_thought_is_found() {
+        let mut bucket = Bucket::new(&limit(60.0), 0.0, 0.0);
+        for _ in 0..40 {
+            bucket.take(1.0, false, 1.0);
+        }
+        let then = bucket.take(1.0, false, 1.5);
+        bucket.follow(&limit(50.0), Some(then), None, false, 1.55);
+        let level = bucket.level(1.55);
+        assert!((45.0..50.0).contains(&level), "{level}");
     }
 }

@@ -96,7 +96,7 @@ impl Group {
         for (index, cost) in cost.iter().enumerate() {
             self.under_way[index] += cost;
             if let Some(bucket) = &mut self.buckets[index] {
-                bounds[index] = Some(bucket.take(*cost, now.as_secs_f64()));
+                bounds[index] = Some(bucket.take(*cost, is_late(index), now.as_secs_f64()));
             }
         }
         Taken { cost, bounds }
@@ -107,11 +107,11 @@ impl Group {
         let seconds = now.as_secs_f64();
         for (index, limit) in limits.each.iter().enumerate() {
             let Some(limit) = limit else { continue };
-            let late = index != Dimension::Requests as usize && index != Dimension::Input as usize;
             match &mut self.buckets[index] {
                 Some(bucket) => {
                     let refused = is_refused.then_some(taken.cost[index]);
-                    bucket.follow(limit, taken.bounds[index], refused, late, seconds);
+                    let then = taken.bounds[index];
+                    bucket.follow(limit, then, refused, is_late(index), seconds);
                 }
                 none => {
                     let under_way = self.under_way[index] - taken.cost[index];
@@ -229,6 +229,11 @@ fn cost_of(input: f64, output: f64) -> Cost {
     cost[Dimension::Output as usize] = output;
     cost[Dimension::Tokens as usize] = input + output;
     cost
+}
+
+/// Whether a limit counts what is produced, as it comes, and not what is sent.
+const fn is_late(dimension: usize) -> bool {
+    dimension != Dimension::Requests as usize && dimension != Dimension::Input as usize
 }
 
 fn later(now: Moment, seconds: f64) -> Moment {
