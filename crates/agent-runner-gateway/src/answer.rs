@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
     Crowded,
     /// The client wants another protocol.
     Upgrade,
-    /// There is no key for this provider.
+    /// It is not known whose key to take, or where its provider is.
     NoProvider(String),
     /// A budget is spent, or cannot be kept.
     Budget(String),
@@ -166,7 +166,7 @@ impl Refusal {
             Self::TooSlow => "the request's body did not come in time".into(),
             Self::Crowded => "too much is under way".into(),
             Self::Upgrade => "only HTTP is spoken here".into(),
-            Self::NoProvider(name) => format!("there is no key for '{name}'"),
+            Self::NoProvider(why) => format!("it is not known {why}"),
             Self::Limited { message, .. } | Self::Quota { message, .. } => message.clone(),
             Self::Overloaded => "the provider is overloaded".into(),
             Self::Unreachable(trouble) => format!("the provider could not be reached: {trouble}"),

@@ -221,15 +221,17 @@ impl Forward<'_> {
         let provider = &self.route.provider;
         let base =
             credential.base_url.as_deref().or_else(|| self.shared.options.base_url(provider));
-        let base = base.ok_or_else(|| Refusal::NoProvider(provider.clone()))?;
+        let base = base.ok_or_else(|| {
+            Refusal::NoProvider(format!("where '{provider}' is: its key has no base_url"))
+        })?;
         let path = self.route.path_with(credential.model.as_deref());
         let query = self.route.query.as_deref().map(|query| format!("?{query}"));
         let url = format!("{}{path}{}", base.trim_end_matches('/'), query.unwrap_or_default());
         let url = reqwest::Url::parse(&url)
-            .map_err(|_| Refusal::NoProvider(format!("{provider}, whose base URL is none")))?;
+            .map_err(|_| Refusal::NoProvider(format!("where '{provider}' is: {base} is no URL")))?;
         let mut request = reqwest::Request::new(self.method.clone(), url);
         *request.headers_mut() = self.headers.clone();
-        headers::lend(request.headers_mut(), self.place, &credential.key);
+        headers::lend(request.headers_mut(), self.route.place(self.place, base), &credential.key);
         let body = self.intake.with_model(credential.model.as_deref());
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
@@ -301,6 +303,7 @@ impl Forward<'_> {
             meter: Meter::new(is_stream),
             lent: Some(lent),
             is_generation: self.route.is_generation(),
+            is_order: self.method == Method::POST,
             request_bytes: self.intake.body.len(),
             model: self.model().unwrap_or("unknown").to_owned(),
             door: Arc::clone(self.door),

@@ -134,8 +134,7 @@ impl Gateway {
 
     /// What a client of this provider takes as its base URL.
     pub fn base_url(&self, provider: &str) -> String {
-        let version = if provider == "anthropic" || provider == "gemini" { "" } else { "/v1" };
-        format!("http://{}/{provider}{version}", self.address)
+        format!("http://{}{}", self.address, base_path(provider))
     }
 
     /// The providers that it has keys of.
@@ -218,6 +217,12 @@ impl Shared {
     pub(crate) fn ledger<R>(&self, look: impl FnOnce(&mut Ledger) -> R) -> R {
         look(&mut self.run.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The path of a provider's base URL.
+pub(crate) fn base_path(provider: &str) -> String {
+    let version = if provider == "anthropic" || provider == "gemini" { "" } else { "/v1" };
+    format!("/{provider}{version}")
 }
 
 /// Takes connections in, for as long as it is polled.

@@ -55,6 +55,11 @@ impl Meter {
         });
     }
 
+    /// Whether the answer says what was used.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.is_told
+    }
+
     /// The model that answers, by its own word.
     pub(crate) fn model(&self) -> Option<&str> {
         self.model.as_deref()

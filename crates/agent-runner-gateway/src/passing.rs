@@ -47,6 +47,8 @@ pub(crate) struct Account {
     pub(crate) lent: Option<Lent>,
     /// Whether the answer comes from a model, and all went well.
     pub(crate) is_generation: bool,
+    /// Whether it may cost something: then it counts if it says so, also if no path is known for it.
+    pub(crate) is_order: bool,
     pub(crate) request_bytes: usize,
     /// The model that was asked for.
     pub(crate) model: String,
@@ -195,8 +197,11 @@ impl Account {
     fn close(&mut self, ended: Ended) {
         let Some(lent) = self.lent.take() else { return };
         let (usage, is_estimated) = self.meter.usage(self.request_bytes, ended == Ended::Whole);
+        let is_counted = self.is_generation || self.is_order && self.meter.is_told();
         if self.is_generation {
             self.door.cached.store(usage.cache_read.saturating_add(usage.cache_write), Relaxed);
+        }
+        if is_counted {
             let model = self.meter.model().unwrap_or(&self.model);
             let key = &lent.credential().label;
             self.shared.write(&self.door, &Entry { key, model, usage, is_estimated });
@@ -204,7 +209,7 @@ impl Account {
         let counted = Counted::new(usage.input.saturating_add(usage.cache_write), usage.output);
         lent.settle(match ended {
             Ended::Cut => End::Lost,
-            Ended::Whole | Ended::Left => End::Success(self.is_generation.then_some(counted)),
+            Ended::Whole | Ended::Left => End::Success(is_counted.then_some(counted)),
         });
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Presented {
     pub(crate) place: Place,
 }
 
+const ANTHROPIC: &str = "://api.anthropic.com";
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
@@ -57,8 +58,9 @@ impl Route {
         }
         let (first, rest) = split(path);
         let (provider, rest) = match first {
-            "v1beta" | "v1beta1" | "v1alpha" => ("gemini", path),
+            "v1beta" | "v1beta1" | "v1alpha" | "upload" => ("gemini", path),
             "v1" if is_anthropic(path, headers) => ("anthropic", path),
+            "v1" if is_gemini(path, headers) => ("gemini", path),
             "v1" => ("openai", path),
             name if is_name(name) => (name, rest),
             _ => return None,
@@ -82,6 +84,20 @@ impl Route {
         }
     }
 
+    /// Where the key goes: where the client had its token, unless the provider takes it elsewhere
+    /// only. A good key in a wrong place is refused, and then taken for a lost one.
+    pub(crate) fn place(&self, presented: Place, base_url: &str) -> Place {
+        let is_compatible = self.path.contains("/openai/") || self.path.ends_with("/completions");
+        match (self.provider.as_str(), self.dialect) {
+            ("openai" | "openrouter", _) => Place::Bearer,
+            (_, Dialect::Gemini) if self.path.contains("/openai/") => Place::Bearer,
+            (_, Dialect::Gemini) => Place::XGoogApiKey,
+            ("anthropic", _) if base_url.contains(ANTHROPIC) && !is_compatible => Place::XApiKey,
+            (_, Dialect::Anthropic) if !matches!(presented, Place::Bearer) => Place::XApiKey,
+            _ => presented,
+        }
+    }
+
     /// The model, where the path names it.
     pub(crate) fn model(&self) -> Option<&str> {
         let (_, rest) = self.path.split_once("/models/")?;
@@ -101,8 +117,9 @@ impl Route {
 
 impl Dialect {
     /// A path as it goes to a provider. Base URLs of OpenAI's kind end with the version, others' do
-    /// not, and clients have it either way.
+    /// not, and clients have it either way, or twice: in their base URL and from their SDK.
     fn below_base_url(self, path: &str) -> String {
+        let path = once(path);
         let below = |version| path.strip_prefix(version).filter(|it: &&str| it.starts_with('/'));
         match self {
             Self::OpenAi => below("/v1").unwrap_or(path).to_owned(),
@@ -155,6 +172,20 @@ fn key(query: &str) -> Option<&str> {
 fn without_key(query: &str) -> String {
     let parts: Vec<_> = query.split('&').filter(|part| !part.starts_with("key=")).collect();
     parts.join("&")
+}
+
+/// What only Gemini has below `/v1/`.
+fn is_gemini(path: &str, headers: &HeaderMap) -> bool {
+    let has_method = path.starts_with("/v1/models/") && path.contains(':');
+    has_method || headers.contains_key(X_GOOG_API_KEY)
+}
+
+/// A path that begins with one version, the last one if there are several.
+fn once(path: &str) -> &str {
+    const VERSIONS: [&str; 5] = ["v1", "v1beta", "v1beta1", "v1alpha", "upload"];
+    let (first, rest) = split(path);
+    let is_twice = first.starts_with('v') && VERSIONS.contains(&split(rest).0);
+    if is_twice && VERSIONS.contains(&first) { once(rest) } else { path }
 }
 
 /// `/a/b/c` is `a` and `/b/c`.
@@ -221,6 +252,20 @@ mod tests {
         let path = "/v1beta/models/gemini-9:streamGenerateContent";
         check(&format!("/gemini{path}?alt=sse"), &[], Some(("gemini", Gemini, path)));
         check(path, &[], Some(("gemini", Gemini, path)));
+        check("/anthropic/v1/v1/messages", &[], Some(("anthropic", Anthropic, "/v1/messages")));
+        check("/openai/v1/v1/responses", &[], Some(("openai", OpenAi, "/responses")));
+        check("/openai/v1/models/v1", &[], Some(("openai", OpenAi, "/models/v1")));
+        for version in ["v1", "v1beta", "v1alpha"] {
+            let path = format!("/{version}/models/gemini-9:generateContent");
+            for base in ["", "/gemini", "/gemini/v1beta"] {
+                check(&format!("{base}{path}"), &[], Some(("gemini", Gemini, &path)));
+            }
+        }
+        check("/v1/models", &[("x-goog-api-key", "t")], Some(("gemini", Gemini, "/v1/models")));
+        for base in ["", "/gemini", "/gemini/v1beta"] {
+            let path = "/upload/v1beta/files";
+            check(&format!("{base}{path}"), &[], Some(("gemini", Gemini, path)));
+        }
         for trick in
             ["/", "/anthropic/../x", "/anthropic/%2E%2e/x", "/a//b", "/a/\\b", "/a@b/c", "/%41/b"]
         {
@@ -241,6 +286,27 @@ mod tests {
         let route =
             Route::of(&"/gemini/v1beta/models?key=t&alt=sse".parse().unwrap(), &headers(&[]));
         assert_eq!(route.unwrap().query.as_deref(), Some("alt=sse"), "no token is sent on");
+    }
+
+    #[test]
+    fn a_key_goes_where_its_provider_takes_it() {
+        use Place::{Bearer, Query, XApiKey, XGoogApiKey};
+        let check = |path: &str, base_url: &str, expected: [Place; 4]| {
+            let route = Route::of(&path.parse().unwrap(), &headers(&[])).unwrap();
+            let presented = [Bearer, XApiKey, XGoogApiKey, Query];
+            let places = presented.map(|presented| route.place(presented, base_url));
+            assert_eq!(places, expected, "{path}");
+        };
+        let home = "https://api.anthropic.com";
+        check("/anthropic/v1/messages", home, [XApiKey; 4]);
+        check("/anthropic/v1/chat/completions", home, [Bearer, XApiKey, XApiKey, XApiKey]);
+        let elsewhere = "https://models.example.com/anthropic";
+        check("/anthropic/v1/messages", elsewhere, [Bearer, XApiKey, XApiKey, XApiKey]);
+        check("/openai/v1/responses", "https://api.openai.com/v1", [Bearer; 4]);
+        let google = "https://generativelanguage.googleapis.com";
+        check("/gemini/v1/models/gemini-9:generateContent", google, [XGoogApiKey; 4]);
+        check("/gemini/v1beta/openai/chat/completions", google, [Bearer; 4]);
+        check("/mine/v1/embeddings", elsewhere, [Bearer, XApiKey, XGoogApiKey, Query]);
     }
 
     #[test]

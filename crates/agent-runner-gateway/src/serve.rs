@@ -9,7 +9,7 @@ use crate::{
     answer::Refusal,
     body::Body,
     forward::Forward,
-    gateway::Shared,
+    gateway::{Shared, base_path},
     headers, metrics,
     route::{Dialect, Presented, Route},
     token::Door,
@@ -75,7 +75,7 @@ fn check(
         return Err(Refusal::Upgrade);
     }
     if !shared.providers.contains(&route.provider) {
-        return Err(Refusal::NoProvider(route.provider.clone()));
+        return Err(Refusal::NoProvider(whom(shared, &route.provider)));
     }
     let spent = |budget: &Budget, whose: &str| {
         Err(Refusal::Budget(format!("the budget of {whose} is spent ({budget})")))
@@ -88,4 +88,11 @@ fn check(
         return spent(&caller.budget, "this task");
     }
     Ok(())
+}
+
+/// What to say of a provider without keys, which may be a path without a provider.
+fn whom(shared: &Shared, provider: &str) -> String {
+    let bases: Vec<_> = shared.providers.iter().map(|name| base_path(name)).collect();
+    let bases = if bases.is_empty() { "none".to_owned() } else { bases.join(" and ") };
+    format!("who '{provider}' is: base URLs with keys here end in {bases}")
 }

@@ -14,7 +14,8 @@ const MINUTE: &str = "26s";
 
 /// The model and the method of a path such as `/v1beta/models/gemini-9:generateContent`.
 pub(super) fn method(path: &str) -> Option<(&str, &str)> {
-    path.strip_prefix("/v1beta/models/")?.split_once(':')
+    let below = ["/v1/models/", "/v1beta/models/"];
+    below.iter().find_map(|start| path.strip_prefix(start))?.split_once(':')
 }
 
 /// Answers `POST /v1beta/models/MODEL:generateContent`, and the same as a stream.

@@ -1,5 +1,5 @@
-//! A pretend provider on loopback. It speaks the Messages API, the Responses API and Gemini's as far as
-//! real agents need them, and it does to a request whatever the request's key is called after.
+//! A pretend provider on loopback. It speaks the Messages API, the Responses API, the older Chat Completions and
+//! Gemini's as far as real agents and SDKs need them, and it does to a request whatever the request's key is called after.
 //!
 //! ```text
 //! sk-fake-ok-1   sk-fake-throttled-1   sk-fake-revoked-1   sk-fake-flapping-1   …
@@ -14,6 +14,7 @@
 mod anthropic;
 mod asked;
 mod behaviour;
+mod chat;
 mod gemini;
 mod openai;
 mod reply;

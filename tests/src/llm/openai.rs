@@ -24,7 +24,7 @@ pub(super) fn responses(request: &Value, does: Behaviour, wait: Duration) -> Rep
 }
 
 /// The errors that the API documents, with what it was seen to say.
-fn refusal(does: Behaviour, wait: Duration) -> Option<Reply> {
+pub(super) fn refusal(does: Behaviour, wait: Duration) -> Option<Reply> {
     let (status, kind, code, message) = match does {
         Behaviour::Throttled => (
             429,

@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, runtime::Runtime, task::JoinSet};
 use super::{
     Behaviour, anthropic,
     behaviour::Memory,
-    gemini, openai,
+    chat, gemini, openai,
     reply::{Body, Reply},
 };
 
@@ -117,9 +117,8 @@ impl State {
             "POST /v1/messages/count_tokens" => {
                 return Reply::json(200, &json!({ "input_tokens": 100 }));
             }
-            "GET /v1/models" => {
-                return Reply::json(200, &json!({ "object": "list", "data": [], "models": [] }));
-            }
+            "POST /v1/chat/completions" => &chat::completions,
+            "GET /v1/models" | "GET /v1beta/models" => return models(&key(headers)),
             _ => match request.strip_prefix("POST ").and_then(gemini::method) {
                 Some((model, "generateContent")) => {
                     &move |body, does, wait| gemini::generate(model, false, body, does, wait)
@@ -179,6 +178,15 @@ async fn answer(
         tokio::time::sleep(latency).await;
     }
     Ok(reply.start())
+}
+
+/// The list of models, which does not count as a request for one.
+fn models(key: &str) -> Reply {
+    if Behaviour::of_key(key) == Behaviour::Revoked {
+        let error = json!({ "type": "authentication_error", "message": "invalid x-api-key" });
+        return Reply::json(401, &json!({ "type": "error", "error": error }));
+    }
+    Reply::json(200, &json!({ "object": "list", "data": [], "models": [] }))
 }
 
 /// The key of a request: `x-api-key`, `x-goog-api-key`, or a bearer's.

@@ -10,6 +10,7 @@ mod provider;
 mod proxy;
 mod reasons;
 mod rotation;
+mod sdks;
 mod secure;
 mod streams;
 mod tls;

@@ -50,6 +50,29 @@ async fn openai_s_chats_and_responses_are_counted() {
 }
 
 #[tokio::test]
+async fn what_costs_something_counts_whatever_its_path() {
+    let (model, usage, estimated) = used("openai", "/openai/v1/embeddings", || {
+        answer(
+            200,
+            "",
+            r#"{"model":"embed-9","data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+        )
+    })
+    .await;
+    assert_eq!((model.as_str(), usage.input, usage.output, estimated), ("embed-9", 8, 0, 0));
+    let (model, usage, estimated) =
+        used("gemini", "/gemini/v1beta/openai/chat/completions", || {
+            answer(
+                200,
+                "",
+                r#"{"model":"gemini-9","usage":{"prompt_tokens":20,"completion_tokens":9}}"#,
+            )
+        })
+        .await;
+    assert_eq!((model.as_str(), usage.input, usage.output, estimated), ("gemini-9", 20, 9, 0));
+}
+
+#[tokio::test]
 async fn a_chat_that_counts_nothing_is_estimated() {
     let (model, usage, estimated) = used("openai", "/openai/v1/chat/completions", || {
         let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
