@@ -89,12 +89,14 @@ impl Places {
         }
     }
 
-    /// The key that is ready first, as far as one can tell.
+    /// The key that is ready first, as far as one can tell. Of a key that is only busy one cannot,
+    /// but it is sooner than one that rests.
     pub(super) fn soonest(&self, want: &Want, model: usize, now: Moment) -> Blocked {
         let fitting = |key: &usize| self.slots[*key].fits(want);
         let keys = (0..self.slots.len()).filter(fitting);
         let blocked = keys.filter_map(|key| self.chance(key, want, model, now, &[]).err());
-        let first = blocked.min_by_key(|blocked| blocked.at.unwrap_or(Moment::MAX));
+        let first =
+            blocked.min_by_key(|blocked| (!blocked.is_busy, blocked.at.unwrap_or(Moment::MAX)));
         first.unwrap_or_default()
     }
 

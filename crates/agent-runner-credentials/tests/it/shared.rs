@@ -217,6 +217,25 @@ async fn nobody_waits_for_what_will_not_come_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_busy_is_waited_for_beside_one_that_rests_for_long() {
+    let ring = ring(2);
+    rest(&ring, 1, seconds(3000)).await;
+    let mut out = Vec::new();
+    while let Ok(lent) = ring.try_lease(&Want::call()) {
+        out.push(lent);
+    }
+    let none = ring.with(|ring, now| ring.readiness(now, &Want::call()).expect_err("all are out"));
+    assert!(none.is_busy && none.until.is_none(), "{none}");
+    let waiting = ring.lease_within(Want::call(), seconds(60));
+    let served = async {
+        tokio::task::yield_now().await;
+        out.pop().expect("some are out").settle(End::Success(None));
+    };
+    let (lent, ()) = tokio::join!(waiting, served);
+    lent.expect("one comes back").settle(End::Success(None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_hurries_is_waited_for_as_much_less() {
     let key = Credential::new("key", "anthropic", ApiKey::new("sk-0").expect("it is graphic"));
     let start = Instant::now();
