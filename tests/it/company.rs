@@ -1,8 +1,9 @@
 //! Networks of companies: proxies, and certificates of their own.
 
-use agent_runner_tests::{Call, Company, Output, Provider, Proxy, Sandbox};
+use agent_runner_tests::{Call, Company, Output, Provider, Proxy, Sandbox, Signal};
+use serde_json::Value;
 
-use crate::sandbox;
+use crate::{sandbox, schemas::Schema};
 
 const KEY: &str = "sk-ant-api03-good-0123456789abcdef";
 const PASSWORD: &str = "pass-of-the-proxy";
@@ -17,9 +18,14 @@ struct Network {
 
 impl Network {
     fn new() -> Self {
+        Self::after(0)
+    }
+
+    /// The proxy refuses so many connections first.
+    fn after(refusals: usize) -> Self {
         let sandbox = sandbox();
         let provider = Company::new(&sandbox.root().join("ca.pem")).provider(HOST);
-        let proxy = Proxy::start(&provider);
+        let proxy = Proxy::start_after(&provider, refusals);
         Self { sandbox, provider, proxy }
     }
 
@@ -92,6 +98,75 @@ fn a_run_reaches_its_providers_through_the_company_s_proxy() {
     it.assert_kept(&output);
     assert_eq!(it.provider.asked(KEY), 4);
     assert!(it.proxy.asked().iter().all(|asked| asked.starts_with("CONNECT ")));
+}
+
+/// `run` with a key, the proxy, and these variables.
+fn run(it: &Network, variables: &[(&str, &str)]) -> Output {
+    let call = it.sandbox.call_fake(["tasks.txt", "--gateway", "on", "-j", "2"], "ask 1");
+    let call = call
+        .env("ANTHROPIC_API_KEY_1", KEY)
+        .env("ANTHROPIC_BASE_URL_1", format!("https://{HOST}"))
+        .env("HTTPS_PROXY", it.proxy.url(PASSWORD));
+    variables.iter().fold(call, |call, (name, value)| call.env(name, value)).run()
+}
+
+#[test]
+fn a_run_that_cannot_trust_its_provider_ends_and_says_why() {
+    let it = Network::new();
+    it.sandbox.write_tasks(4);
+    let output = run(&it, &[]).exits(5);
+    let why = format!("the certificate of {HOST} is from nobody that is trusted here");
+    assert!(output.summary()["reason"].as_str().expect("text").contains(&why), "{output}");
+    let [event] = &output.events("keys_exhausted")[..] else { panic!("one event: {output}") };
+    Schema::new("event").holds(event);
+    assert!(event["unreachable"].as_str().expect("text").contains(&why), "{output}");
+    assert_eq!(it.sandbox.counts(), [("pending".into(), 4)].into(), "{output}");
+    let tried: Vec<_> = (1..=4).flat_map(|id| it.sandbox.outcomes(&id.to_string())).collect();
+    assert!(
+        (1..=2).contains(&tried.len()) && tried.iter().all(|it| it == "unreachable"),
+        "{output}"
+    );
+    assert_eq!(it.sandbox.show("1")["failures"], 0, "no task pays for it: {output}");
+    it.assert_kept(&output);
+    // With trust it goes on: no key was blamed.
+    let file = it.sandbox.root().join("ca.pem");
+    run(&it, &[("SSL_CERT_FILE", file.to_str().expect("Unicode"))]).exits(0);
+}
+
+#[test]
+fn a_run_waits_for_a_way_out_and_no_task_pays() {
+    let it = Network::after(8);
+    it.sandbox.write_tasks(4);
+    let file = it.sandbox.root().join("ca.pem");
+    let output = run(&it, &[("SSL_CERT_FILE", file.to_str().expect("Unicode"))]).exits(0);
+    let told = output.events("keys_exhausted");
+    assert!(!told.is_empty(), "{output}");
+    for event in told {
+        let why = event["unreachable"].as_str().expect("text");
+        assert!(why.contains(&it.proxy.shown_url()) && why.contains("refused"), "{output}");
+        assert!(event["ready_in_s"].is_number(), "{output}");
+    }
+    assert_eq!(it.sandbox.counts(), [("succeeded".into(), 4)].into(), "{output}");
+    assert_eq!(it.sandbox.show("1")["failures"], 0, "{output}");
+    it.assert_kept(&output);
+}
+
+#[test]
+fn a_gateway_reaches_its_providers_through_the_company_s_proxy() {
+    let it = Network::new();
+    let mut running = it.call(&["gateway", "--listen", "127.0.0.1:0", "--json"]).start();
+    let started = running.event(|line| line["token"].is_string());
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let (url, token) = (text(&started["base_urls"]["anthropic"]), text(&started["token"]));
+    let ask = format!(
+        "ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={token} AGENT_RUNNER_TASK_ID=x \
+         AGENT_RUNNER_ATTEMPT=1 AGENT_RUNNER_RESULT=/dev/null fake-agent ask 2"
+    );
+    it.sandbox.shell(&ask).exits(0);
+    assert_eq!(it.provider.asked(KEY), 2);
+    assert!(it.proxy.asked().iter().all(|asked| asked.starts_with("CONNECT ")));
+    running.signal(Signal::INT);
+    it.assert_kept(&running.wait().exits(0));
 }
 
 #[test]

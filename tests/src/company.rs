@@ -51,9 +51,16 @@ pub struct Proxy {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+
 impl Proxy {
     /// Starts one before a provider.
     pub fn start(provider: &Provider) -> Self {
+        Self::start_after(provider, 0)
+    }
+
+    /// Starts one that refuses so many connections first.
+    pub fn start_after(provider: &Provider, refusals: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let proxy = Self { address, asked: Arc::default() };
@@ -62,7 +69,7 @@ impl Proxy {
             for client in listener.incoming().flatten() {
                 let (asked, provider) = (Arc::clone(&asked), provider.clone());
                 // A client that goes away is no concern of the proxy.
-                thread::spawn(move || serve(client, &asked, &provider).ok());
+                thread::spawn(move || serve(client, &asked, refusals, &provider).ok());
             }
         });
         proxy
@@ -84,7 +91,12 @@ impl Proxy {
     }
 }
 
-fn serve(mut client: TcpStream, asked: &Mutex<Vec<String>>, provider: &str) -> io::Result<()> {
+fn serve(
+    mut client: TcpStream,
+    asked: &Mutex<Vec<String>>,
+    refusals: usize,
+    provider: &str,
+) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -93,7 +105,14 @@ fn serve(mut client: TcpStream, asked: &Mutex<Vec<String>>, provider: &str) -> i
     }
     let text = String::from_utf8_lossy(&head).into_owned();
     let is_tunnel = text.starts_with("CONNECT ");
-    asked.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    let number = {
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(text);
+        asked.len()
+    };
+    if number <= refusals {
+        return client.write_all(REFUSAL);
+    }
     let mut server = TcpStream::connect(provider)?;
     if is_tunnel {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;

@@ -44,8 +44,10 @@ pub(crate) enum Refusal {
     Overloaded,
     /// No key is left.
     NoKey(String),
-    /// The provider could not be reached, or broke off; no key is to blame.
+    /// The provider could not be reached; no key is to blame.
     Unreachable(Unreachable),
+    /// It was reached, and broke off.
+    Cut(String),
     /// The provider did not answer in time.
     Silent,
 }
@@ -149,7 +151,9 @@ impl Refusal {
             Self::NoKey(_) => {
                 words(401, "authentication_error", "invalid_api_key", "UNAUTHENTICATED")
             }
-            Self::Unreachable(_) => words(502, "api_error", "server_error", "INTERNAL"),
+            Self::Unreachable(_) | Self::Cut(_) => {
+                words(502, "api_error", "server_error", "INTERNAL")
+            }
             Self::Silent => words(504, "timeout_error", "server_error", "DEADLINE_EXCEEDED"),
         }
     }
@@ -170,6 +174,7 @@ impl Refusal {
             Self::Limited { message, .. } | Self::Quota { message, .. } => message.clone(),
             Self::Overloaded => "the provider is overloaded".into(),
             Self::Unreachable(trouble) => format!("the provider could not be reached: {trouble}"),
+            Self::Cut(why) => format!("the provider broke off: {why}"),
             Self::Silent => "the provider did not answer in time".into(),
         }
     }

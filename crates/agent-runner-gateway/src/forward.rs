@@ -86,7 +86,10 @@ impl Forward<'_> {
                         || !self.is_worth_a_try(&told) =>
                 {
                     let unreachable = match &told {
-                        Err(Refusal::Unreachable(trouble)) => Some(trouble.clone()),
+                        Err(Refusal::Unreachable(trouble)) => Some(Unreachable {
+                            lasts: trouble.lasts && !self.has_other_addresses(),
+                            ..trouble.clone()
+                        }),
                         _ => None,
                     };
                     let refused = |it| Refused { unreachable: Some(it), ..self.refused() };
@@ -152,18 +155,21 @@ impl Forward<'_> {
         Refused { provider: self.route.provider.clone(), model, reason: None, unreachable: None }
     }
 
-    /// Whether another try may do better: what lasts may last at one of several addresses only.
+    /// Whether another try may do better.
     fn is_worth_a_try(&self, told: &Result<Response<Body>, Refusal>) -> bool {
         match told {
-            Err(Refusal::Unreachable(trouble)) if trouble.lasts => {
-                let urls: BTreeSet<_> = self.shared.ring.with(|ring, _| {
-                    let keys = ring.credentials().filter(|it| it.provider == self.route.provider);
-                    keys.map(|key| key.base_url.clone()).collect()
-                });
-                urls.len() > 1
-            }
+            Err(Refusal::Unreachable(trouble)) => !trouble.lasts || self.has_other_addresses(),
             _ => true,
         }
+    }
+
+    /// Whether keys of this provider are used at several addresses, of which one may be reached.
+    fn has_other_addresses(&self) -> bool {
+        let urls: BTreeSet<_> = self.shared.ring.with(|ring, _| {
+            let keys = ring.credentials().filter(|it| it.provider == self.route.provider);
+            keys.map(|key| key.base_url.clone()).collect()
+        });
+        urls.len() > 1
     }
 
     fn model(&self) -> Option<&str> {
@@ -188,12 +194,16 @@ impl Forward<'_> {
                 None => Ok(self.failure(response, lent).await),
             },
             Ok(Err(error)) => {
-                let end = if error.is_connect() { End::Unsent } else { End::Lost };
+                let is_sent = !error.is_connect();
                 let mut trouble = self.shared.network.explain(&url, error);
                 let why = scrub(trouble.why.into(), &lent.credential().key);
                 trouble.why = String::from_utf8_lossy(&why).into_owned();
-                lent.settle(end);
-                Ok(Try::Fault(Err(Refusal::Unreachable(trouble))))
+                lent.settle(if is_sent { End::Lost } else { End::Unsent });
+                Ok(Try::Fault(Err(if is_sent {
+                    Refusal::Cut(trouble.why)
+                } else {
+                    Refusal::Unreachable(trouble)
+                })))
             }
             // It may be answered, and paid for: not once more.
             Err(_) => {
@@ -259,9 +269,9 @@ impl Forward<'_> {
                 lent.settle(End::Lost);
                 return match nothing {
                     Nothing::Silent => Err(Refusal::Silent),
-                    Nothing::Cut => Ok(Try::Fault(Err(Refusal::Unreachable(
-                        Unreachable::passing("it broke off"),
-                    )))),
+                    Nothing::Cut => {
+                        Ok(Try::Fault(Err(Refusal::Cut("its answer did not begin".into()))))
+                    }
                 };
             }
         };

@@ -8,7 +8,7 @@ use rustls::CertificateError;
 use super::{proxies::Proxy, roots::Trust};
 
 /// A provider could not be reached, through no fault of a key's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreachable {
     /// Why, and what to do, for people. It has neither key nor password.

@@ -125,6 +125,8 @@ pub enum Event {
         ready_in_s: Option<f64>,
         /// Of which providers; none if it is an agent's own login that is refused or paused.
         providers: Vec<String>,
+        /// Why the provider cannot be reached, if that is it: then no key is to blame.
+        unreachable: Option<String>,
     },
     /// What the gateway lent in this run, by key and model.
     KeysUsed {

@@ -74,6 +74,9 @@ impl Footer {
                 self.end(*status, *duration_s);
             }
             Event::ClaimLost { worker, .. } => drop(self.running.remove(worker)),
+            Event::KeysExhausted { unreachable: Some(_), .. } => {
+                self.note = "the provider cannot be reached".into();
+            }
             Event::KeysExhausted { ready_in_s, .. } => {
                 self.note = match ready_in_s {
                     Some(s) => format!("no key is ready for {s:.0}s"),

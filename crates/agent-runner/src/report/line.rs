@@ -58,7 +58,10 @@ pub(super) fn of(event: &Event, verbose: bool) -> Option<String> {
             Some(s) => format!("{WARNING}⏸{WARNING:#} {key} is {state}, ready in {}", seconds(*s)),
             None => format!("{ERROR}⏸{ERROR:#} {key} is {state}"),
         }),
-        Event::KeysExhausted { ready_in_s, providers } => {
+        Event::KeysExhausted { ready_in_s, unreachable: Some(why), .. } => {
+            Some(unreachable(*ready_in_s, why))
+        }
+        Event::KeysExhausted { ready_in_s, providers, .. } => {
             Some(exhausted(*ready_in_s, &providers.join(", ")))
         }
         Event::KeysUsed { lines } => Some(used(lines)),
@@ -131,6 +134,19 @@ fn finished(event: &Event) -> Option<String> {
 }
 
 /// What tasks wait for, until when, and what a person can do.
+fn unreachable(ready_in_s: Option<f64>, why: &str) -> String {
+    let why = printable(why);
+    match ready_in_s {
+        Some(s) => format!(
+            "{WARNING}⏸{WARNING:#} the provider cannot be reached, tried again in {}: {why}",
+            seconds(s)
+        ),
+        None => format!(
+            "{ERROR}⏸{ERROR:#} the provider cannot be reached: {why}; `agent-runner keys test` tries it"
+        ),
+    }
+}
+
 fn exhausted(ready_in_s: Option<f64>, providers: &str) -> String {
     match (ready_in_s, providers) {
         (Some(s), "") => format!(

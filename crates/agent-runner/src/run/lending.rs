@@ -123,6 +123,7 @@ impl Lending {
                 ended.outcome,
                 ended.retry_after,
                 access.refused(),
+                !access.usage().is_empty(),
             ),
         }
     }
@@ -223,6 +224,12 @@ impl Grant {
             && ended.outcome.is_word_of_provider()
         {
             ended.outcome = outcome;
+        }
+        let unreachable = access.refused().and_then(|refused| refused.unreachable);
+        if let Some(told) = unreachable.filter(|_| ended.outcome.is_word_of_provider()) {
+            let why = format!("the provider could not be reached: {told}");
+            (ended.outcome, ended.message, ended.retry_after) =
+                (Outcome::Unreachable, Some(why), None);
         }
         let stopped = access.stopped();
         if let Some(stopped) = stopped.filter(|_| ended.outcome.is_word_of_provider()) {

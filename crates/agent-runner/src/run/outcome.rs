@@ -49,6 +49,9 @@ pub enum Outcome {
     BudgetSpent,
     /// The provider could not be reached, or the line was cut.
     Network,
+    /// The gateway made no connection to the provider: a proxy, a certificate or the network is in
+    /// the way, for all tasks alike.
+    Unreachable,
     /// The agent ended without saying how its work ended, which is no success.
     NoTerminalEvent,
     /// The agent was killed by a signal that this program did not send.
@@ -113,6 +116,7 @@ impl Outcome {
             | Self::Quota
             | Self::Auth
             | Self::Billing
+            | Self::Unreachable
             | Self::Locked
             | Self::WorktreeBlocked
             | Self::MergeBlocked
@@ -198,6 +202,7 @@ impl Outcome {
             Self::Budget => "budget",
             Self::BudgetSpent => "budget_spent",
             Self::Network => "network",
+            Self::Unreachable => "unreachable",
             Self::NoTerminalEvent => "no_terminal_event",
             Self::Crashed => "crashed",
             Self::WorkerFailed => "worker_failed",

@@ -313,12 +313,17 @@ impl TaskQueue {
                 self.reporter.tell(&Event::KeysExhausted {
                     ready_in_s: hold.lasts.map(|wait| wait.as_secs_f64()),
                     providers: hold.providers.clone(),
+                    unreachable: hold.unreachable.clone(),
                 });
             }
         }
         let first = Hold::first(waits.into_iter().map(|(_, hold)| hold))?;
         if idle && (first.lasts.is_none() || !(self.wait_for_keys || first.is_pause)) {
-            self.shutdown.advance(Stage::Draining, Exit::NoKeys, "no key is ready");
+            let (exit, reason) = match first.unreachable {
+                Some(why) => (Exit::Left, format!("the provider cannot be reached: {why}")),
+                None => (Exit::NoKeys, "no key is ready".to_owned()),
+            };
+            self.shutdown.advance(Stage::Draining, exit, reason);
         }
         first.lasts
     }

@@ -168,7 +168,9 @@ impl Admission {
             let before = limit.get();
             match outcome {
                 Outcome::Throttled => limit.record_throttled(Instant::now(), retry_after),
-                Outcome::Overloaded | Outcome::Network => limit.record_trouble(),
+                Outcome::Overloaded | Outcome::Network | Outcome::Unreachable => {
+                    limit.record_trouble();
+                }
                 _ if outcome.met_no_limit() && at_work >= before => {
                     limit.record_success(Instant::now());
                 }

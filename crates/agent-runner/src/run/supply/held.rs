@@ -32,6 +32,8 @@ pub(in crate::run) struct Hold {
     pub(in crate::run) is_pause: bool,
     /// The providers of which no credential is ready.
     pub(in crate::run) providers: Vec<String>,
+    /// Why the provider cannot be reached, if that is it.
+    pub(in crate::run) unreachable: Option<String>,
 }
 
 impl Hold {
@@ -74,8 +76,8 @@ impl Held {
         let missing = self.providers.iter().filter(|(provider, _)| needs.include(provider));
         let missing = missing.map(|(provider, &lasts)| Hold {
             lasts,
-            is_pause: false,
             providers: vec![provider.clone()],
+            ..Hold::default()
         });
         pause.into_iter().chain(missing).reduce(Hold::and)
     }
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn only_who_needs_what_is_missing_is_held() {
         let hour = Duration::from_secs(3_600);
-        let pause = Hold { lasts: Some(hour / 2), is_pause: true, providers: Vec::new() };
+        let pause = Hold { lasts: Some(hour / 2), is_pause: true, ..Hold::default() };
         let held = Held {
             providers: [("openai".into(), Some(hour)), ("gemini".into(), None)].into(),
             pauses: [(needs(["anthropic"]), pause)].into(),

@@ -14,7 +14,7 @@ use agent_runner_credentials::{
     Credential, End, ExposeSecret, Form, KeySnapshot, Lent as Lease, Rejection, SharedRing,
     Snapshot, StateFile, Want, is_key_variable,
 };
-use agent_runner_gateway::Refused;
+use agent_runner_gateway::{Refused, Unreachable};
 
 pub(super) use self::held::{Held, Hold, Needs};
 use self::pause::Pause;
@@ -43,6 +43,8 @@ struct State {
     ring: SharedRing,
     /// By what the agents need that met them.
     pauses: BTreeMap<Needs, Pause>,
+    /// Those whose providers were reached at some time, by what is needed.
+    reached: BTreeSet<Needs>,
     /// The waits that were told, by what is needed.
     told: BTreeSet<Needs>,
     /// By provider, the model for which there was no key when an agent asked: its limits are its own.
@@ -100,6 +102,7 @@ impl Supply {
             state: Mutex::new(State {
                 ring,
                 pauses: BTreeMap::new(),
+                reached: BTreeSet::new(),
                 told: BTreeSet::new(),
                 scarce: BTreeMap::new(),
             }),
@@ -230,10 +233,20 @@ impl Supply {
         outcome: Outcome,
         wait: Option<Duration>,
         refused: Option<Refused>,
+        was_reached: bool,
     ) -> Settled {
         let rejection = rejection(outcome, wait);
-        if let Some(Refused { provider, model: Some(model), .. }) = refused {
-            self.lock().scarce.insert(provider, model);
+        if was_reached {
+            self.lock().reached.insert(needs.clone());
+        }
+        match refused {
+            Some(Refused { unreachable: Some(told), .. }) if outcome == Outcome::Unreachable => {
+                return self.pause_unreachable(needs, told);
+            }
+            Some(Refused { provider, model: Some(model), unreachable: None, .. }) => {
+                self.lock().scarce.insert(provider, model);
+            }
+            _ => {}
         }
         let is_known = rejection.is_some() && self.held().of(needs).is_some();
         let mut state = self.lock();
@@ -247,6 +260,18 @@ impl Supply {
                 Settled { retry_after: wait, event: None }
             }
         }
+    }
+
+    /// All wait that need what cannot be reached. Agents that met it at the same time count once.
+    fn pause_unreachable(&self, needs: &Needs, told: Unreachable) -> Settled {
+        if self.held().of(needs).is_some_and(|hold| hold.unreachable.is_some()) {
+            return Settled { retry_after: None, event: None };
+        }
+        let mut state = self.lock();
+        let was_reached = state.reached.contains(needs);
+        let pause = state.pauses.entry(needs.clone()).or_default();
+        let wait = pause.prolong_unreachable(told, was_reached);
+        Settled { retry_after: wait, event: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
