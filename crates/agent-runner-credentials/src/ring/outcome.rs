@@ -68,7 +68,9 @@ impl KeyRing {
         let is_refused =
             matches!(rejection, Some(Rejection::RateLimited { .. } | Rejection::SlowDown { .. }));
         if open.kind == Kind::Call {
-            self.places.groups[lane.group].follow(&open.taken, &limits, is_refused, moment);
+            let group = &mut self.places.groups[lane.group];
+            group.follow(&open.taken, &limits, is_refused, moment);
+            group.is_known = true;
         }
         match rejection {
             Some(rejection) => self.reject(open, moment, now, rejection),

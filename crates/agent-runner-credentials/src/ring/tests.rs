@@ -372,3 +372,20 @@ fn keys_of_another_kind_are_not_lent() {
     let none = ring.lease(now, &Want::call().provider("gemini")).unwrap_err();
     assert_eq!(none.until, None, "waiting does not help");
 }
+
+/// Its answer may be streamed for minutes.
+#[test]
+fn who_waits_for_what_a_key_can_do_waits_no_longer_than_to_the_first_head() {
+    let mut ring = ring(1);
+    let (now, want) = (start(), Want::call());
+    let mut first = ring.lease(now, &want).unwrap();
+    let others: Vec<_> = std::iter::from_fn(|| ring.lease(now, &want).ok()).take(100).collect();
+    assert!(others.len() < 100, "all are sent while nothing is known");
+    let headers = [
+        ("anthropic-ratelimit-requests-limit", "600"),
+        ("anthropic-ratelimit-requests-remaining", "60"),
+    ];
+    ring.report(&mut first, now, &Answer::new(200, &headers, ""));
+    assert!(ring.lease(now, &want).is_ok(), "the head told what there is");
+    drop((first, others));
+}
