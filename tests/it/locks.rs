@@ -155,7 +155,8 @@ fn a_resource_can_be_broken_by_hand() {
 #[test]
 fn a_command_without_its_keeper_can_be_ended() {
     let sandbox = sandbox();
-    let script = "exec >/dev/null 2>&1; touch begun; while :; do /usr/bin/env true; done";
+    let script =
+        "exec >/dev/null 2>&1; touch begun; while [ -e begun ]; do /usr/bin/env true; done";
     let mut keeper = locks_run(&sandbox, &["db", "--", "sh", "-c", script]).start();
     sandbox.wait_for("begun");
     keeper.signal(Signal::KILL);
