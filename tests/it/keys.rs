@@ -89,6 +89,33 @@ fn without_any_key_left_the_run_ends_with_6_and_loses_nothing() {
     assert_eq!(sandbox.counts().get("succeeded"), Some(&6));
 }
 
+/// Tasks that come due later would find no key either; one that needs none is worth waiting for.
+#[test]
+fn who_waits_for_no_key_waits_for_no_task_that_needs_one() {
+    let sandbox = sandbox();
+    sandbox.write(
+        "agent-runner.toml",
+        "[profiles.needy]\nproviders = [\"anthropic\"]\n[profiles.other]\nprogram = \"other\"\nproviders = [\"openai\"]\n",
+    );
+    sandbox.script("other", "touch made");
+    let exits_6 = |backlog: &str| {
+        let flags = [backlog, "-j", "1", "--no-wait-keys", "--profile", "needy"];
+        sandbox.call_fake(flags, "by-key").env("ANTHROPIC_API_KEY_1", THROTTLED).run().exits(6);
+    };
+    let soon = sandbox.shell("date -u -d '2 seconds' +%FT%TZ").exits(0).stdout;
+    let soon = soon.trim_end();
+    sandbox.write(
+        "soon.json",
+        format!(
+            r#"[{{"prompt": "x"}}, {{"prompt": "y", "not_before": "{soon}", "command": ["other"]}}]"#
+        ),
+    );
+    exits_6("soon.json");
+    assert!(sandbox.has("made"), "that task needs no key that is missing");
+    sandbox.write("late.json", r#"[{"prompt": "z", "not_before": "2100-01-01T00:00:00Z"}]"#);
+    exits_6("late.json");
+}
+
 #[test]
 fn list_shows_labels_and_no_secret() {
     let sandbox = sandbox();

@@ -1,6 +1,6 @@
 //! Merges that go wrong: kills at the worst moment, things in the way, checks that change their mind.
 
-use agent_runner_tests::{Sandbox, Signal};
+use agent_runner_tests::{Output, Running, Sandbox, Signal, wait_until};
 
 use crate::worktrees::{call, project, proof, run};
 
@@ -86,6 +86,38 @@ fn a_merge_waits_for_what_is_in_the_way() {
     assert_eq!(sandbox.read("marks/ran"), "1\n", "only the merge was tried again");
     assert_eq!(sandbox.outcomes("1").last().map(String::as_str), Some("succeeded"));
     assert_eq!(sandbox.show("1")["failures"], 0, "it costs the task nothing");
+}
+
+/// A run in which only a person could do something tries for a minute, says so, and ends.
+#[test]
+fn a_run_ends_when_something_is_in_the_way_of_all_that_is_left() {
+    let sandbox = project("one\n");
+    sandbox.write("README", "mine\n");
+    let script = "echo $a >> $root/marks/ran; echo theirs > README";
+    hastened(&sandbox, call(&sandbox, &["--merge"], script).start(), 6).exits(5);
+    assert_eq!(sandbox.outcomes("1"), ["merge_blocked"; 6]);
+    let again = ["run", "--isolate", "worktree", "--merge", "--", "the-agent"];
+    let again = sandbox.call(again);
+    let told = hastened(&sandbox, again.start(), 7).exits(5);
+    let told = told.says("something is in the way of all that is left");
+    told.says("⏸ 1 one: could not be merged into main: README in '").says("run again");
+    sandbox.git("checkout -q README");
+    let last = call(&sandbox, &["--merge"], script).start();
+    hastened(&sandbox, last, 8).exits(0);
+    assert_eq!(sandbox.read("README"), "theirs\n");
+    assert_eq!(sandbox.read("marks/ran"), "1\n", "the agent is not run again");
+}
+
+/// Waits for the end of a run in which no task waits for its time before its last attempt.
+fn hastened(sandbox: &Sandbox, mut running: Running, attempts: u32) -> Output {
+    wait_until("the end of the run", || {
+        let store = rusqlite::Connection::open(sandbox.path(".agent-runner/store.db"));
+        let sql = "UPDATE task SET due = 1 WHERE state = 2 AND attempt < ?1";
+        // It may not be there yet, or be in use.
+        drop(store.and_then(|store| store.execute(sql, [attempts])));
+        running.has_ended()
+    });
+    running.wait()
 }
 
 /// Each is fine for itself, both together are not: the second hears of it and mends it.

@@ -127,6 +127,10 @@ impl<S: TaskStore> TaskStore for Journaled<S> {
     async fn next_due(&self) -> Result<Option<Duration>, StoreError> {
         self.store.next_due().await
     }
+
+    async fn delayed(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
+        self.store.delayed(limit).await
+    }
 }
 
 #[cfg(test)]

@@ -105,6 +105,10 @@ pub trait TaskStore: Send + Sync + 'static {
     /// How long until a waiting task may become claimable by time alone: a `not_before`, a retry's
     /// delay or the end of a lease. `None` when no time is waited for.
     async fn next_due(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// The tasks that wait for nothing but a time, a `not_before` or a retry's delay, those that come
+    /// due first before the others, at most `limit`. Its cost does not grow with the store.
+    async fn delayed(&self, limit: usize) -> Result<Vec<Task>, StoreError>;
 }
 
 /// Tasks one after the other, for [`TaskStore::import`].

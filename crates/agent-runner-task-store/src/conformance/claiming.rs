@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::subject::{LEASE, RELEASED, Subject, request, seconds, tagged, task, words, worker};
+use super::subject::{
+    LEASE, RELEASED, Subject, after, request, seconds, tagged, task, words, worker,
+};
 use crate::{ClaimRequest, Clock, CommandLine, NewTask, StoreError, Takes, TaskStatus, Verdict};
 
 pub(super) async fn nothing_comes_from_an_empty_store(s: &Subject) {
@@ -89,15 +91,22 @@ pub(super) async fn tags_are_found_again_after_a_release(s: &Subject) {
 
 pub(super) async fn a_task_is_not_claimed_before_its_time(s: &Subject) {
     let at = s.clock.now() + seconds(10);
+    let much_later = Some(at + seconds(10));
+    s.add([NewTask { not_before: much_later, ..task("much later") }]).await;
     s.add([NewTask { not_before: Some(at), ..task("later") }, task("now")]).await;
+    s.add([NewTask { not_before: Some(at), ..after("after", &["now"]) }]).await;
     assert_eq!(s.status("later").await, TaskStatus::Waiting);
     assert_eq!(s.next_due().await, Some(seconds(10)));
+    assert_eq!(s.delayed(9).await, ["later", "much later"], "the other waits for more than time");
+    assert_eq!(s.delayed(1).await, ["later"]);
+    assert_eq!(s.cancel("much later").await, 1);
     assert_eq!(s.claim_all().await, ["now"]);
     s.pass(seconds(9));
     assert_eq!(s.try_claim().await, None);
     s.pass(seconds(1));
     let counts = s.counts_add_up().await;
-    assert_eq!((counts.pending, counts.waiting), (1, 0), "a time that has come is no wait");
+    assert_eq!(s.delayed(9).await, [""; 0]);
+    assert_eq!((counts.pending, counts.waiting), (1, 1), "a time that has come is no wait");
     assert_eq!(s.claim_all().await, ["later"]);
 }
 

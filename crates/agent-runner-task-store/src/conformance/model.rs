@@ -297,6 +297,11 @@ impl Pair {
         self.check_exclusion(&ours, action);
         let due = self.store.next_due().await.expect("looking works");
         assert_eq!(due, self.model.next_due().await.expect("looking works"), "{action:?}");
+        let delayed = async |store: &dyn TaskStore| {
+            let delayed = store.delayed(usize::MAX).await.expect("looking works");
+            delayed.into_iter().map(|task| task.id).collect::<HashSet<_>>()
+        };
+        assert_eq!(delayed(&*self.store).await, delayed(&self.model).await, "{action:?}");
     }
 
     /// No two running tasks share a lock or a path.

@@ -180,6 +180,11 @@ impl Subject {
         self.store.next_due().await.expect("looking works")
     }
 
+    pub(super) async fn delayed(&self, limit: usize) -> Vec<String> {
+        let tasks = self.store.delayed(limit).await.expect("looking works");
+        tasks.into_iter().map(|task| task.id.into()).collect()
+    }
+
     pub(super) async fn list(&self, filter: &Filter) -> Vec<String> {
         let tasks = self.store.list(filter, None, usize::MAX).await.expect("listing works");
         tasks.into_iter().map(|task| task.id.into()).collect()

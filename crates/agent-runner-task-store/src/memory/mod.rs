@@ -167,4 +167,9 @@ impl TaskStore for MemoryStore {
         let (now, state) = self.lock();
         Ok(state.next_due(now))
     }
+
+    async fn delayed(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
+        let (now, state) = self.lock();
+        Ok(state.delayed(limit, now))
+    }
 }

@@ -241,6 +241,14 @@ impl State {
         dues.min().map(|due| clock::duration(due.saturating_sub(now)))
     }
 
+    pub(super) fn delayed(&self, limit: usize, now: Millis) -> Vec<Task> {
+        let waits =
+            |entry: &Entry| matches!(entry.phase, Phase::Open) && self.waits_for_time(entry, now);
+        let mut places: Vec<_> = self.tasks.iter().filter(|(_, entry)| waits(entry)).collect();
+        places.sort_by_key(|(_, entry)| entry.due);
+        places.into_iter().take(limit).map(|(place, _)| self.task(*place, now)).collect()
+    }
+
     fn holds(&self) -> impl Iterator<Item = (&Entry, &Hold)> {
         self.running.iter().map(|place| &self.tasks[place]).filter_map(|entry| match &entry.phase {
             Phase::Running(hold) => Some((entry, hold)),

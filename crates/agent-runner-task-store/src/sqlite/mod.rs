@@ -292,4 +292,9 @@ impl TaskStore for SqliteStore {
         let now = self.now();
         self.reader.call(move |conn| read::next_due(conn, now)).await
     }
+
+    async fn delayed(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
+        let now = self.now();
+        self.reader.call(move |conn| read::delayed(conn, limit, now)).await
+    }
 }

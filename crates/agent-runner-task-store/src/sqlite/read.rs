@@ -205,3 +205,13 @@ pub(super) fn next_due(conn: &Connection, now: Millis) -> Outcome<Option<Duratio
     let next = delay.into_iter().chain(lease).min();
     Ok(next.map(|at| clock::duration(at.saturating_sub(now))))
 }
+
+pub(super) fn delayed(conn: &Connection, limit: usize, now: Millis) -> Outcome<Vec<Task>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = conn.prepare_cached(
+        "SELECT seq FROM task INDEXED BY task_delayed
+         WHERE state = 2 AND due > ?1 ORDER BY due LIMIT ?2",
+    )?;
+    let seqs = statement.query_map([now, limit], |row| row.get(0))?;
+    seqs.map(|seq| RawTask::find(conn, seq?)?.parse(now)).collect()
+}

@@ -4,12 +4,12 @@ use agent_runner_lock::LostError;
 use agent_runner_pool::{Ended as PoolEnded, SourceError};
 use agent_runner_task_store::{Counts, Filter, StoreError, TaskStatus, TaskStore};
 
-use super::shutdown::Cause;
+use super::{history::History, shutdown::Cause};
 use crate::{
     commands::open_statuses,
     error::{Error, Result},
     exit_code::Exit,
-    ui::{ERROR, Ui, headline},
+    ui::{ERROR, Ui, WARNING, headline},
 };
 
 /// So many failed tasks are named.
@@ -96,11 +96,20 @@ fn explain(error: SourceError) -> Error {
     }
 }
 
-/// Which tasks failed, why, and what to do.
-pub(super) async fn tell_failed(ui: &Ui, store: &dyn TaskStore) -> Result<(), StoreError> {
+/// Which tasks are not done, why, and what to do.
+pub(super) async fn tell_left(
+    ui: &Ui,
+    store: &dyn TaskStore,
+    exit: Exit,
+) -> Result<(), StoreError> {
     if ui.json {
         return Ok(());
     }
+    tell_failed(ui, store).await?;
+    if exit == Exit::Left { tell_blocked(ui, store).await } else { Ok(()) }
+}
+
+async fn tell_failed(ui: &Ui, store: &dyn TaskStore) -> Result<(), StoreError> {
     let filter = Filter { statuses: vec![TaskStatus::Failed], tags: Vec::new() };
     let failed = store.list(&filter, None, SHOWN_FAILURES).await?;
     for task in &failed {
@@ -113,6 +122,22 @@ pub(super) async fn tell_failed(ui: &Ui, store: &dyn TaskStore) -> Result<(), St
             "  see `agent-runner logs {}`, `agent-runner list --status failed`; try again with `agent-runner retry --failed`",
             first.id
         ));
+    }
+    Ok(())
+}
+
+async fn tell_blocked(ui: &Ui, store: &dyn TaskStore) -> Result<(), StoreError> {
+    let mut any = false;
+    for task in store.delayed(SHOWN_FAILURES).await? {
+        if History(store.attempts(&task.id).await?).times_in_the_way() > 0 {
+            any = true;
+            let why = headline(task.error.as_deref().unwrap_or_default(), 200);
+            let title = headline(&task.spec.title, 48);
+            ui.failure(format_args!("  {WARNING}⏸{WARNING:#} {} {title}: {why}", task.id));
+        }
+    }
+    if any {
+        ui.failure("  put that right and run again: what is done is only merged");
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use super::{
     admission::Admission,
     allowance::Allowance,
     attempt::{Attempts, Ended},
+    blocked::Blocked,
     claims::Claims,
     desk::{self, Desks},
     ending::{self, Ending, Left},
@@ -90,7 +91,7 @@ impl Engine {
         reporter: Reporter,
     ) -> Result<Self> {
         let sites = Sites::open(project, &settings.isolation)?;
-        let me = Worker { run: new_name(), host: host::name(), pid: process::id(), number: 0 };
+        let me = Worker { run: host::new_run(), host: host::name(), pid: process::id(), number: 0 };
         let locks = project.open_locks(&me.run)?;
         let runs = project.open_run_locks(&me.run)?;
         let alive = match runs.try_acquire(&me.run) {
@@ -268,6 +269,7 @@ impl Engine {
             },
             backoff: self.backoff(),
             orphans: self.settings.orphans,
+            blocked: Blocked::default(),
             agents: Agents::new(self.settings.recipe.as_ref(), &self.settings.profiles),
             wait_for_keys: self.settings.wait_for_keys,
             allowance: Allowance::new(self.settings.limit),
@@ -377,7 +379,7 @@ impl Engine {
             failed: tally.failed.load(Ordering::Relaxed),
             duration_s: started.elapsed().as_secs_f64(),
         });
-        ending::tell_failed(self.reporter.ui(), &*self.store).await?;
+        ending::tell_left(self.reporter.ui(), &*self.store, ending.exit).await?;
         match ending.error {
             Some(error) => Err(error),
             None => Ok(Summary { exit: ending.exit, counts }),
@@ -422,12 +424,6 @@ async fn draw(reporter: Arc<Reporter>) {
         every.tick().await;
         reporter.tick();
     }
-}
-
-/// A name that no other run has: the time, so that names sort, and some chance.
-fn new_name() -> String {
-    let now = jiff::Timestamp::now().strftime("%m%d-%H%M%S");
-    format!("{now}-{:04x}", rand::random::<u16>())
 }
 
 /// How long an attempt may go on after its agent was told to end: the agent has one grace after

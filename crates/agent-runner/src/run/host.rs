@@ -26,3 +26,9 @@ fn node() -> String {
 fn node() -> String {
     env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".into())
 }
+
+/// A name that no other run has: the time, so that names sort, and some chance.
+pub(super) fn new_run() -> String {
+    let now = jiff::Timestamp::now().strftime("%m%d-%H%M%S");
+    format!("{now}-{:04x}", rand::random::<u16>())
+}

@@ -4,6 +4,7 @@ mod admission;
 mod agent_result;
 mod allowance;
 mod attempt;
+mod blocked;
 mod claims;
 mod desk;
 mod ending;

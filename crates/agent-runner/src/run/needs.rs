@@ -63,6 +63,11 @@ impl Agents {
 }
 
 impl Selection {
+    /// Whether a task with this command would be passed over.
+    pub(super) fn passes_over(&self, agents: &Agents, command: Option<&CommandLine>) -> bool {
+        self.held.of(&agents.needs_of(command)).is_some()
+    }
+
     /// What those wait for that were passed over.
     pub(super) fn waits(&self) -> Vec<(Needs, Hold)> {
         let passed_over = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner);

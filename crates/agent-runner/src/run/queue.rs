@@ -18,6 +18,7 @@ use super::{
     admission::{Admission, Place},
     allowance::Allowance,
     attempt::Ended,
+    blocked::Blocked,
     claims::{Claims, Held},
     locks::Locks,
     needs::{Agents, Selection},
@@ -37,6 +38,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(200);
 /// Waits for keys that are shorter are not told.
 const NOTICEABLE: Duration = Duration::from_secs(1);
+/// Why a run ends that could only go on trying in vain.
+const IN_THE_WAY: &str = "something is in the way of all that is left";
 /// How often a full disk is given another chance to take a result.
 const PATIENCE: u32 = 12;
 
@@ -55,6 +58,7 @@ pub(super) struct TaskQueue {
     pub(super) backoff: ExponentialBackoff,
     pub(super) orphans: Orphans,
     pub(super) agents: Arc<Agents>,
+    pub(super) blocked: Blocked,
     pub(super) wait_for_keys: bool,
     pub(super) allowance: Allowance,
     pub(super) admission: Arc<Admission>,
@@ -142,8 +146,12 @@ impl Source<Ended, Ended> for TaskQueue {
                 }
             }
             let waits = selection.waits();
-            let idle = counts.running == 0 && due.is_none();
+            let stuck = due.is_some() && self.is_stuck(&selection, counts).await?;
+            let idle = counts.running == 0 && (due.is_none() || stuck);
             if idle && waits.is_empty() {
+                if stuck {
+                    self.shutdown.advance(Stage::Draining, Exit::Left, IN_THE_WAY);
+                }
                 return Ok(None);
             }
             let first = self.tell_waits(waits, idle);
@@ -169,6 +177,7 @@ impl Source<Ended, Ended> for TaskQueue {
         let report = self.report(&job, end);
         if let Some(ended) = ended_of(end) {
             self.admission.learn(ended.outcome, ended.retry_after);
+            self.blocked.see(&job.claim.fence.task, ended);
         }
         let kept = job.check();
         // Where a failure may be the last that is allowed, it is counted before more is started.
@@ -205,7 +214,7 @@ impl Source<Ended, Ended> for TaskQueue {
 impl TaskQueue {
     /// When the next task comes due, and how many stand where, in this order: one that comes due
     /// between the two questions is seen by one of them.
-    async fn look(&self) -> Result<(Option<Duration>, Counts), StoreError> {
+    pub(super) async fn look(&self) -> Result<(Option<Duration>, Counts), StoreError> {
         let due = self.store.next_due().await?;
         Ok((due, self.store.counts().await?))
     }
