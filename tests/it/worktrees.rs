@@ -228,7 +228,7 @@ fn gc_removes_what_is_merged_and_nothing_else() {
     run(&sandbox, &["--merge", "-j", "2", "--attempts", "1"], script).exits(100);
     let before = sandbox.run(["worktrees", "list"]).exits(0);
     assert_eq!(before.stdout.lines().count(), 2, "{before}");
-    let said = sandbox.run(["worktrees", "gc"]).exits(0).says("2 worktrees, 1 branches");
+    let said = sandbox.run(["worktrees", "gc"]).exits(0).says("2 worktrees, 1 branch,");
     said.prints("kept refs/heads/agent-runner/2: unmerged");
     assert_eq!(sandbox.git("branch --format='%(refname:short)'"), "agent-runner/2\nmain");
     assert_eq!(sandbox.git("show agent-runner/2:2"), "2");
