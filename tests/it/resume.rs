@@ -52,6 +52,28 @@ fn a_killed_run_is_continued() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_cleared_by_the_next() {
+    let sandbox = sandbox();
+    sandbox.write("tasks.json", r#"[{"prompt": "x", "not_before": "2100-01-01T00:00:00Z"}]"#);
+    let call = sandbox.call_fake(["tasks.json"], "succeed");
+    let mut first = call.env("ANTHROPIC_API_KEY_1", "sk-ant-0123456789-one").start();
+    let started = first.event_named("run_started");
+    let run = started["run"].as_str().expect("it has a name");
+    sandbox.wait_for(&format!(".agent-runner/keys/{run}.json"));
+    first.signal(Signal::KILL);
+    first.wait();
+    let left = || {
+        let paths = sandbox.files().into_iter().map(|(path, _)| path.display().to_string());
+        paths.filter(|path| path.contains(run)).collect::<Vec<_>>()
+    };
+    assert_eq!(left().len(), 2, "its lock and its keys: {:?}", left());
+    sandbox.run(["cancel", "1"]).exits(0);
+    sandbox.write_tasks(1);
+    sandbox.run_fake(["tasks.txt"], "succeed").exits(0);
+    assert_eq!(left(), [""; 0]);
+}
+
+#[test]
 fn two_runs_at_once_share_the_work() {
     let sandbox = sandbox();
     sandbox.write_tasks(4);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use agent_runner_credentials::{KeyRing, Snapshot, StateFile};
+use agent_runner_lock::LockDir;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,24 +62,43 @@ pub fn show(project: &Project, run: &str, snapshot: &Snapshot) -> io::Result<()>
 
 /// Takes it away again.
 pub fn hide(project: &Project, run: &str) {
-    // What is left of a killed run is not shown, since its lock is free.
+    // If it cannot be removed: what is left of a run that has ended is not shown.
     drop(fs::remove_file(path_of(project, run)));
+}
+
+/// Takes away what runs left that were killed: no lock of theirs is held.
+pub fn clear(project: &Project, runs: &LockDir) {
+    for (run, path) in files(project) {
+        if runs.status(&run).is_ok_and(|lock| !lock.is_held()) {
+            // The next run tries again.
+            drop(fs::remove_file(path));
+        }
+    }
 }
 
 /// The keys of the runs that are alive.
 pub fn of_runs(project: &Project) -> Vec<RunKeys> {
-    let files = fs::read_dir(folder(project)).into_iter().flatten().flatten();
-    let mut runs: Vec<_> = files
-        .filter_map(|file| {
-            let run = file.file_name().to_str()?.strip_suffix(".json")?.to_owned();
+    let mut runs: Vec<_> = files(project)
+        .filter(|(_, path)| path.extension().is_some_and(|it| it == "json"))
+        .filter_map(|(run, path)| {
             let locks = project.open_run_locks("status").ok()?;
             let is_alive = locks.status(&run).is_ok_and(|lock| lock.is_held());
-            let text = is_alive.then(|| fs::read(file.path()).ok())??;
+            let text = is_alive.then(|| fs::read(path).ok())??;
             Some(RunKeys { run, ring: serde_json::from_slice(&text).ok()? })
         })
         .collect();
     runs.sort_by(|a, b| a.run.cmp(&b.run));
     runs
+}
+
+/// The runs of which something is written down, and where.
+fn files(project: &Project) -> impl Iterator<Item = (String, PathBuf)> {
+    let files = fs::read_dir(folder(project)).into_iter().flatten().flatten();
+    files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        let run = name.strip_suffix(".json").or_else(|| name.strip_suffix(".new"))?;
+        Some((run.to_owned(), file.path()))
+    })
 }
 
 fn folder(project: &Project) -> PathBuf {

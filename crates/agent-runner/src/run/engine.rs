@@ -43,6 +43,7 @@ use super::{
 use crate::{
     error::{Error, OrExit, Result},
     exit_code::Exit,
+    key_state,
     project::Project,
     report::{Event, Reporter},
 };
@@ -176,7 +177,8 @@ impl Engine {
                 .release()
                 .or_exit(Exit::Unexpected, || "could not release the run's lock".into())?;
         }
-        clean(&self.locks, &self.runs);
+        clean(&self.locks, &self.runs, summary.as_ref().is_ok_and(|it| it.counts.running > 0));
+        key_state::clear(&self.project, &self.runs);
         summary
     }
 
@@ -408,11 +410,13 @@ fn tell_worker(reporter: &Reporter, event: &PoolEvent<Arc<Job>, Ended, Ended>) {
 /// run or by `locks clean`.
 ///
 /// Those of tasks are kept for an hour: where thousands of files were just removed, ext4 is slow to
-/// make others for minutes, and the next run would pay for it.
-fn clean(locks: &LockDir, runs: &LockDir) {
+/// make others for minutes, and the next run would pay for it. Those of killed runs prove that they
+/// are gone, as long as a task is theirs: when none `is_claimed`, they are of no use.
+fn clean(locks: &LockDir, runs: &LockDir, is_claimed: bool) {
     let mut unused = CleanOptions::default();
     unused.keep_died = true;
     drop(locks.clean_stale(&unused));
+    unused.keep_died = is_claimed;
     unused.retention = Duration::ZERO;
     drop(runs.clean_stale(&unused));
 }
