@@ -190,7 +190,7 @@ fn configurations_and_keys_with_mistakes() {
             "run -- RUN",
             ("agent-runner.toml", b"keys = \"gone.toml\"\n"),
             "could not read key file",
-            "keys list",
+            "mend it, or name another file",
         ),
         Case {
             code: 2,
@@ -219,14 +219,14 @@ fn configurations_and_keys_with_mistakes() {
         Case {
             env: ("ANTHROPIC_API_KEY_1", " "),
             code: 3,
-            ..line("keys list", "the key is blank", "unset it")
+            ..line("keys list", "the key is blank", "unset it; `agent-runner help environment`")
         },
     ]);
 }
 
 /// A key file; [`check`] writes a configuration that names it.
 const fn keys(text: &'static [u8], says: &'static str) -> Case {
-    backlog("run -- RUN", ("keys.toml", text), says, "keys list")
+    backlog("run -- RUN", ("keys.toml", text), says, "mend it, or name another file")
 }
 
 fn check_all(cases: &[Case]) {

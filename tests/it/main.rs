@@ -17,6 +17,7 @@ mod exit_codes;
 mod fakes;
 mod floods;
 mod gateway;
+mod gateway_alone;
 mod help;
 mod keys;
 mod limits;

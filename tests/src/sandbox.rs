@@ -131,7 +131,12 @@ impl Sandbox {
 
     /// A line for bash, which finds `agent-runner` and `fake-agent` on its PATH.
     pub fn shell(&self, line: &str) -> Output {
-        Call::new("bash", self).args(["-c", line]).run()
+        self.shell_call(line).run()
+    }
+
+    /// A call of `bash`, before it is made.
+    pub fn shell_call(&self, line: &str) -> Call {
+        Call::new("bash", self).args(["-c", line])
     }
 
     /// Runs the program to its end.

@@ -9,36 +9,17 @@ use std::{
 };
 
 use agent_runner_credentials::{Form, SharedRing};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     Access, Caller, Line, Network, NetworkError, Options, Spent,
     denials::Denials,
     intake::Room,
-    io::{Guarded, Speaks, sniff},
     ledger::{Entry, Ledger},
-    serve,
+    listen::{Phase, accept},
     stats::Stats,
     token::{Door, Doors},
 };
-
-/// What a head of a request may be long.
-const HEAD: usize = 64 * 1024;
-const HEADERS: usize = 128;
-/// Requests at once on one connection of HTTP/2.
-const STREAMS: u32 = 256;
-/// How long to wait when the machine has no room for a connection.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// A gateway that runs. It ends, with all that goes through it, when it is dropped.
 ///
@@ -63,7 +44,7 @@ const BREATH: Duration = Duration::from_millis(50);
 pub struct Gateway {
     address: SocketAddr,
     shared: Arc<Shared>,
-    _work: JoinSet<()>,
+    work: JoinSet<()>,
 }
 
 /// What all requests share.
@@ -77,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) stats: Stats,
     pub(crate) denials: Denials,
+    pub(crate) phase: watch::Sender<Phase>,
     /// Those that there are keys of.
     pub(crate) providers: BTreeSet<String>,
 }
@@ -124,7 +106,7 @@ impl Gateway {
         let shared = Arc::new(Shared::new(ring, (network, client), options));
         let mut work = JoinSet::new();
         work.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, _work: work })
+        Ok(Self { address, shared, work })
     }
 
     /// Where it listens.
@@ -163,6 +145,24 @@ impl Gateway {
     /// What all callers spent.
     pub fn spent(&self) -> Spent {
         self.shared.ledger(|ledger| ledger.spent())
+    }
+
+    /// Takes no new connection and no new request, and lets what is under way end, for so long at
+    /// most; then it is cut. Returns whether all ended by itself. What was used is known afterwards.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was begun goes on when the future is dropped, and can be waited for again, or cut with
+    /// a wait of zero.
+    pub async fn close(&mut self, most: Duration) -> bool {
+        let begin = |phase: &mut Phase| *phase = (*phase).max(Phase::Closing);
+        self.shared.phase.send_modify(begin);
+        if timeout(most, self.work.join_next()).await.is_ok() {
+            return true;
+        }
+        self.shared.phase.send_replace(Phase::Closed);
+        self.work.join_next().await;
+        false
     }
 
     fn access(&self, door: Arc<Door>, token: String) -> Access {
@@ -204,6 +204,7 @@ impl Shared {
             room,
             stats: Stats::default(),
             denials: Denials::default(),
+            phase: watch::Sender::default(),
             providers,
         }
     }
@@ -223,52 +224,4 @@ impl Shared {
 pub(crate) fn base_path(provider: &str) -> String {
     let version = if provider == "anthropic" || provider == "gemini" { "" } else { "/v1" };
     format!("/{provider}{version}")
-}
-
-/// Takes connections in, for as long as it is polled.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let places = Arc::new(Semaphore::new(shared.options.connections));
-    let mut connections = JoinSet::new();
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
-        let Ok((stream, _)) = listener.accept().await else {
-            // No descriptor or memory is left for it; others will end.
-            tokio::time::sleep(BREATH).await;
-            continue;
-        };
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            connection(stream, shared).await;
-            drop(place);
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-/// Serves a client. However it ends is the client's concern.
-async fn connection(mut stream: TcpStream, shared: Arc<Shared>) {
-    drop(stream.set_nodelay(true));
-    let options = &shared.options;
-    let Some((speaks, head)) = sniff(&mut stream, options.header_timeout).await else { return };
-    let io = Guarded::new(head, stream, options.write_timeout);
-    let (head, silence) = (options.header_timeout, options.header_timeout / 2);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        serve::serve(Arc::clone(&shared), request)
-    });
-    match speaks {
-        Speaks::Http1 => {
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(head);
-            server.max_buf_size(HEAD).max_headers(HEADERS);
-            drop(server.serve_connection(io, service).await);
-        }
-        Speaks::Http2 => {
-            let mut server = http2::Builder::new(TokioExecutor::new());
-            server.timer(TokioTimer::new());
-            server.keep_alive_interval(silence).keep_alive_timeout(silence);
-            server.max_concurrent_streams(STREAMS);
-            server.max_header_list_size(u32::try_from(HEAD).expect("it is small"));
-            drop(server.serve_connection(io, service).await);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "OpenAI is a name")]
 
 mod gateway;
+mod listen;
 mod options;
 mod token;
 

@@ -4,6 +4,7 @@
 use std::{
     env, fs, io,
     path::PathBuf,
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -36,8 +37,19 @@ pub fn sync(file: &StateFile, ring: &mut KeyRing, now: SystemTime, ui: &Ui) {
             "the state of keys in '{}' made no sense, and is begun anew",
             file.path().display()
         )),
-        Ok(_) => {}
-        Err(error) => ui.warn(crate::error::chain_of(&error)),
+        Ok(_) => drop(TOLD.lock().unwrap_or_else(PoisonError::into_inner).take()),
+        Err(error) => warn_once(ui, crate::error::chain_of(&error)),
+    }
+}
+
+/// What was told last, since it would be told every second.
+static TOLD: Mutex<Option<String>> = Mutex::new(None);
+
+fn warn_once(ui: &Ui, why: String) {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.as_ref() != Some(&why) {
+        ui.warn(&why);
+        *told = Some(why);
     }
 }
 

@@ -13,8 +13,11 @@ use crate::{
 /// Loads them: the configuration's file, or else the environment.
 pub fn load(project: &Project) -> Result<Loaded> {
     agent_runner_credentials::load(&sources(project), &Environment::current()).map_err(|error| {
-        Error::new(Exit::Invalid, error)
-            .hint("mend it, or unset it; `agent-runner keys list` shows what is found")
+        let hint = match &project.config.keys {
+            Some(_) => "mend it, or name another file by `keys` of the configuration",
+            None => "mend it, or unset it; `agent-runner help environment` says what is read",
+        };
+        Error::new(Exit::Invalid, error).hint(hint)
     })
 }
 

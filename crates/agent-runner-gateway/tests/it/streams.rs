@@ -32,6 +32,49 @@ async fn begin(it: &Setup, until: &str) -> (TcpStream, String) {
 }
 
 #[tokio::test]
+async fn what_is_under_way_ends_whole_when_the_gateway_closes() {
+    let bell = Arc::new(Notify::new());
+    let waits = Arc::clone(&bell);
+    let provider = Provider::start(move |_| {
+        let wait = Step::Wait(Arc::clone(&waits));
+        vec![
+            stream_head(),
+            send(EVENTS[0]),
+            send(EVENTS[1]),
+            wait,
+            send(EVENTS[2]),
+            send(EVENTS[3]),
+        ]
+    })
+    .await;
+    let mut it = setup(keys("anthropic", &provider.url(), 1), Options::default()).await;
+    let address = it.gateway.address();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    let (mut stream, text) = begin(&it, "h\u{e9}").await;
+    assert!(timeout(Duration::from_millis(50), it.gateway.close(LONG)).await.is_err());
+    assert_eq!(rest(&mut idle).await, "", "one that asks for nothing is ended");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody else is taken in");
+    bell.notify_one();
+    let text = text + &rest(&mut stream).await;
+    assert_eq!(body(&text), EVENTS.concat());
+    assert!(it.gateway.close(LONG).await, "all ended by itself");
+    assert_eq!(it.gateway.usage()[0].usage.output, 7);
+}
+
+#[tokio::test]
+async fn what_does_not_end_in_time_is_cut_and_counted_when_the_gateway_closes() {
+    let provider =
+        Provider::start(|_| vec![stream_head(), send(EVENTS[0]), send(EVENTS[1]), Step::Hang])
+            .await;
+    let mut it = setup(keys("anthropic", &provider.url(), 1), Options::default()).await;
+    let (mut stream, text) = begin(&it, "h\u{e9}").await;
+    assert!(!it.gateway.close(Duration::ZERO).await);
+    assert!(!(text + &rest(&mut stream).await).ends_with("0\r\n\r\n"), "it does not look whole");
+    let lines = it.gateway.usage();
+    assert_eq!((lines[0].usage.input, lines[0].estimated), (10, 1), "{lines:?}");
+}
+
+#[tokio::test]
 async fn each_event_is_passed_on_before_the_next_one_comes() {
     let bell = Arc::new(Notify::new());
     let waits = Arc::clone(&bell);

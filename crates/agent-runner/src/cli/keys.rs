@@ -27,7 +27,8 @@ pub enum Keys {
 #[command(
     after_help = "Any agent or SDK that takes a base URL works through it, and never sees a key. What to set is
 printed at the start. The token is new each time, unless AGENT_RUNNER_GATEWAY_TOKEN has one;
-AGENT_RUNNER_METRICS_TOKEN is the one for /metrics.
+AGENT_RUNNER_METRICS_TOKEN is the one for /metrics. Ctrl-C or SIGTERM ends it, with exit code 0, when
+the answers that are under way have come; once more cuts them.
 
 Examples:
   agent-runner gateway
@@ -44,6 +45,9 @@ pub struct Gateway {
     /// How long a request waits for a key before it is refused [default: 4m]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub hold: Option<Duration>,
+    /// How long answers that are under way may take after Ctrl-C or SIGTERM, before they are cut
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s")]
+    pub drain: Duration,
 }
 
 /// `rehearse`.

@@ -1,9 +1,9 @@
 //! `gateway`: lends the keys to whoever has its token, until it is stopped.
 
-use std::{collections::BTreeMap, convert::Infallible, env};
+use std::{collections::BTreeMap, convert::Infallible, env, pin::pin, time::Duration};
 
-use agent_runner_credentials::SharedRing;
-use agent_runner_gateway::{Access, Caller, Gateway, Options, StartError};
+use agent_runner_credentials::{Credential, SharedRing};
+use agent_runner_gateway::{Access, Caller, Gateway, Options, StartError, default_base_url};
 use serde::Serialize;
 
 use super::unwritten;
@@ -16,7 +16,7 @@ use crate::{
     report::{Event, describe},
     run::variables_of,
     ui::{BOLD, DIM, Ui},
-    units::count,
+    units::{count, show_duration},
 };
 
 /// What a script has to know.
@@ -31,6 +31,7 @@ struct Started<'a> {
 /// Runs a gateway until Ctrl-C or SIGTERM.
 pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<Exit> {
     let loaded = keys::load(project)?;
+    let mut stop = Stop::listen()?;
     for notice in &loaded.notices {
         ui.warn(notice);
     }
@@ -38,14 +39,21 @@ pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<
         return Err(Error::message(Exit::NoKeys, "there are no API keys to lend")
             .hint("`agent-runner help environment` says how to give some"));
     }
-    descriptors::raise();
+    for key in &loaded.credentials {
+        if key.base_url.is_none() && default_base_url(&key.provider).is_none() {
+            let Credential { label, provider, .. } = key;
+            ui.warn(format_args!(
+                "key '{label}' cannot be lent: where '{provider}' is has to be told by its `base_url`"
+            ));
+        }
+    }
     let count_of_keys = loaded.credentials.len();
     let ring = keys::ring(project, loaded, ui, |_| {});
     let metrics = token_of("AGENT_RUNNER_METRICS_TOKEN")?
         .unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let options = options(project, args, metrics.clone())?;
     share(&ring, ui).await;
-    let gateway = Gateway::start(ring.clone(), options).await.map_err(not_started)?;
+    let mut gateway = Gateway::start(ring.clone(), options).await.map_err(not_started)?;
     let caller = Caller::named("gateway");
     let access = match token_of("AGENT_RUNNER_GATEWAY_TOKEN")? {
         Some(token) => gateway.lend_as(caller, &token),
@@ -53,15 +61,48 @@ pub async fn gateway(ui: &Ui, project: &Project, args: &cli::Gateway) -> Result<
     };
     tell(ui, &gateway, &access, &metrics, count_of_keys)?;
     tokio::select! {
-        stopped = stopped() => stopped?,
+        stopped = stop.comes() => stopped?,
         never = keep_shared(&ring, ui) => match never {},
     }
+    close(ui, &mut gateway, &mut stop, args.drain).await?;
     share(&ring, ui).await;
     let lines = gateway.usage();
     if !lines.is_empty() {
         ui.say(describe(&Event::KeysUsed { lines }).unwrap_or_default());
     }
     Ok(Exit::Success)
+}
+
+/// Lets what is under way end, unless that takes too long or somebody asks once more.
+async fn close(ui: &Ui, gateway: &mut Gateway, stop: &mut Stop, most: Duration) -> Result<()> {
+    /// What ends by then is not worth a word.
+    const QUICK: Duration = Duration::from_millis(200);
+    let mut quick = pin!(tokio::time::sleep(QUICK));
+    let mut is_told = false;
+    let is_whole = {
+        let mut closing = pin!(gateway.close(most));
+        loop {
+            tokio::select! {
+                is_whole = &mut closing => break Some(is_whole),
+                stopped = stop.comes() => break stopped.map(|()| None)?,
+                () = &mut quick, if !is_told => {
+                    is_told = true;
+                    ui.say(format_args!(
+                        "answers are under way: waiting {} for them at most; Ctrl-C again cuts them",
+                        show_duration(most)
+                    ));
+                }
+            }
+        }
+    };
+    let is_whole = match is_whole {
+        Some(is_whole) => is_whole,
+        None => gateway.close(Duration::ZERO).await,
+    };
+    if !is_whole {
+        ui.warn("answers that were under way have been cut");
+    }
+    Ok(())
 }
 
 /// Shares what is known of keys with the runs and gateways of this machine, as long as it lives.
@@ -84,6 +125,7 @@ fn options(project: &Project, args: &cli::Gateway, metrics_token: String) -> Res
     let config = &project.config;
     let mut options = Options::default();
     options.listen = args.listen;
+    options.connections = descriptors::clients(descriptors::raise(), options.connections);
     options.hold = args.hold.unwrap_or(options.hold);
     options.budget = args.budget.or(config.budget).unwrap_or_default();
     options.prices = config.prices.clone();
@@ -152,23 +194,44 @@ fn tell(ui: &Ui, gateway: &Gateway, access: &Access, metrics: &str, keys: usize)
     Ok(())
 }
 
-/// Waits for the word to stop.
-#[cfg(unix)]
-async fn stopped() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+/// The word to stop, which is heard from when this is made.
+struct Stop {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
 
-    let unexpected = |error| Error::new(Exit::Unexpected, anyhow::Error::new(error));
-    let mut terminate = signal(SignalKind::terminate()).map_err(unexpected)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(unexpected),
-        _ = terminate.recv() => Ok(()),
+#[cfg(unix)]
+impl Stop {
+    fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let unexpected = |error| Error::new(Exit::Unexpected, anyhow::Error::new(error));
+        let interrupt = signal(SignalKind::interrupt()).map_err(unexpected)?;
+        let terminate = signal(SignalKind::terminate()).map_err(unexpected)?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Waits for it, once more each time.
+    async fn comes(&mut self) -> Result<()> {
+        tokio::select! {
+            _ = self.interrupt.recv() => Ok(()),
+            _ = self.terminate.recv() => Ok(()),
+        }
     }
 }
 
-/// Waits for the word to stop.
 #[cfg(not(unix))]
-async fn stopped() -> Result<()> {
-    tokio::signal::ctrl_c()
-        .await
-        .map_err(|error| Error::new(Exit::Unexpected, anyhow::Error::new(error)))
+impl Stop {
+    #[expect(clippy::unnecessary_wraps, reason = "it fails elsewhere")]
+    const fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for it, once more each time.
+    async fn comes(&mut self) -> Result<()> {
+        let stopped = tokio::signal::ctrl_c().await;
+        stopped.map_err(|error| Error::new(Exit::Unexpected, anyhow::Error::new(error)))
+    }
 }

@@ -151,8 +151,9 @@ impl Lending {
     async fn gateway(&self) -> Result<&Gateway> {
         self.gateway
             .get_or_try_init(|| async {
-                descriptors::raise();
+                let limit = descriptors::raise();
                 let mut options = Options::default();
+                options.connections = descriptors::clients(limit, options.connections);
                 options.budget = self.options.budget.unwrap_or_default();
                 options.prices = self.options.prices.clone();
                 if !self.options.holds {
