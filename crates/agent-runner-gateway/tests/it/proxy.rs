@@ -224,6 +224,57 @@ async fn this_machine_and_what_no_proxy_names_are_asked_without() {
     assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
 }
 
+/// Takes one connection as SOCKS5 has it (RFC 1928, 1929), for a user with a password; says to which
+/// host and port.
+async fn socks(listener: TcpListener, provider: SocketAddr) -> (String, u16) {
+    let (mut client, _) = listener.accept().await.unwrap();
+    let methods = usize::from(take::<2>(&mut client).await[1]);
+    client.read_exact(&mut vec![0; methods]).await.unwrap();
+    client.write_all(&[5, 2]).await.unwrap();
+    for expected in ["me", SECRET] {
+        // The version is before the user alone.
+        let head = if expected == "me" {
+            take::<2>(&mut client).await[1]
+        } else {
+            client.read_u8().await.unwrap()
+        };
+        let mut word = vec![0; usize::from(head)];
+        client.read_exact(&mut word).await.unwrap();
+        assert_eq!(word, expected.as_bytes());
+    }
+    client.write_all(&[1, 0]).await.unwrap();
+    let [version, connect, _, by_name, length] = take::<5>(&mut client).await;
+    assert_eq!((version, connect, by_name), (5, 1, 3));
+    let mut host = vec![0; usize::from(length)];
+    client.read_exact(&mut host).await.unwrap();
+    let port = client.read_u16().await.unwrap();
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut server = TcpStream::connect(provider).await.unwrap();
+    // Whoever goes away is no concern of the proxy.
+    drop(copy_bidirectional(&mut client, &mut server).await);
+    (String::from_utf8(host).unwrap(), port)
+}
+
+async fn take<const COUNT: usize>(stream: &mut TcpStream) -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
+    stream.read_exact(&mut bytes).await.unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_proxy_may_speak_socks() {
+    let it = Outside::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("socks5h://me:{SECRET}@{}", listener.local_addr().unwrap());
+    let served = tokio::spawn(socks(listener, it.front.address));
+    let variables = [("ALL_PROXY", &*url), ("SSL_CERT_FILE", &it.authority.file())];
+    let setup = beyond(OUTSIDE, &variables).await;
+    let answer = setup.ask().await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    drop(setup);
+    assert_eq!(served.await.unwrap(), ("api.provider.test".to_owned(), 443));
+}
+
 /// What a client is told of a proxy that does not serve, and how often it was asked.
 async fn check(does: Does, url: &str, expected: &[&str], asked: usize) {
     let it = Outside::new().await;
