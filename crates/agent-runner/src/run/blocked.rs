@@ -43,20 +43,22 @@ impl Blocked {
 }
 
 impl TaskQueue {
-    /// Whether nothing that comes due could be run then: for each task a key is missing, or something
-    /// is in the way that stays there.
+    /// Whether nothing that comes due could be run then: something is in the way of each task that
+    /// stays there or, where others were passed over for the want of a key, that is not waited for.
     pub(super) async fn is_stuck(
         &self,
         selection: &Selection,
+        passes_over: bool,
         before: Counts,
     ) -> Result<bool, StoreError> {
-        if before.running > 0 || (selection.takes.takes_all() && self.blocked.is_empty()) {
+        if before.running > 0 || (!passes_over && self.blocked.is_empty()) {
             return Ok(false);
         }
         let delayed = self.store.delayed(LOOKED_AT).await?;
         let is_stuck = |task: &Task| {
-            let command = task.spec.command.as_ref();
-            self.blocked.has(&task.id) || selection.passes_over(&self.agents, command)
+            let held = || selection.hold_of(&self.agents, task.spec.command.as_ref());
+            let is_given_up = || held().is_some_and(|hold| !self.waits_for(&hold));
+            self.blocked.has(&task.id) || (passes_over && is_given_up())
         };
         let are_all = !delayed.is_empty() && delayed.len() < LOOKED_AT;
         // None has come due since the others were counted.

@@ -63,9 +63,9 @@ impl Agents {
 }
 
 impl Selection {
-    /// Whether a task with this command would be passed over.
-    pub(super) fn passes_over(&self, agents: &Agents, command: Option<&CommandLine>) -> bool {
-        self.held.of(&agents.needs_of(command)).is_some()
+    /// What is in the way of a task with this command.
+    pub(super) fn hold_of(&self, agents: &Agents, command: Option<&CommandLine>) -> Option<Hold> {
+        self.held.of(&agents.needs_of(command))
     }
 
     /// What those wait for that were passed over.

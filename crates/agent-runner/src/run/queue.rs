@@ -146,7 +146,8 @@ impl Source<Ended, Ended> for TaskQueue {
                 }
             }
             let waits = selection.waits();
-            let stuck = due.is_some() && self.is_stuck(&selection, counts).await?;
+            let stuck =
+                due.is_some() && self.is_stuck(&selection, !waits.is_empty(), counts).await?;
             let idle = counts.running == 0 && (due.is_none() || stuck);
             if idle && waits.is_empty() {
                 if stuck {
@@ -327,7 +328,7 @@ impl TaskQueue {
             }
         }
         let first = Hold::first(waits.into_iter().map(|(_, hold)| hold))?;
-        if idle && (first.lasts.is_none() || !(self.wait_for_keys || first.is_pause)) {
+        if idle && !self.waits_for(&first) {
             let (exit, reason) = match first.unreachable {
                 Some(why) => (Exit::Left, format!("the provider cannot be reached: {why}")),
                 None => (Exit::NoKeys, "no key is ready".to_owned()),
@@ -335,6 +336,11 @@ impl TaskQueue {
             self.shutdown.advance(Stage::Draining, exit, reason);
         }
         first.lasts
+    }
+
+    /// Whether it helps to wait for the end of a hold, and is wanted.
+    pub(super) fn waits_for(&self, hold: &Hold) -> bool {
+        hold.lasts.is_some() && (self.wait_for_keys || hold.is_pause)
     }
 
     fn report(&self, job: &Job, end: &End<Ended, Ended>) -> Report {
