@@ -165,6 +165,8 @@ impl SharedRing {
             return Ok(lent);
         }
         let is_hopeless = |none: &NoneReady, now| match none.wait(now) {
+            // It is being read again, which takes much less as a rule.
+            Some(_) if none.reason == Some(Rejection::Unauthorized) => false,
             Some(time) => time > most,
             None => !none.is_busy,
         };

@@ -366,6 +366,7 @@ fn none_ready(none: &NoneReady, now: SystemTime) -> Refusal {
         (Some(Rejection::Overloaded { .. }), Some(_)) => Refusal::Overloaded,
         (Some(Rejection::Billing), _) => Refusal::Billing(format!("{why}. {NO_CREDIT}")),
         (Some(Rejection::Forbidden), _) => Refusal::Forbidden(why),
+        (Some(Rejection::Unauthorized), _) => Refusal::NoKey(why),
         (Some(Rejection::QuotaExhausted { .. }), Some(wait)) => {
             Refusal::Quota { wait, message: format!("{why}. {}", used_up(now + wait)) }
         }

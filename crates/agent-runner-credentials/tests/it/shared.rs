@@ -276,6 +276,26 @@ async fn who_waits_for_a_key_goes_on_with_what_its_source_has_now() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_short_time_waits_for_a_source_that_is_being_read() {
+    let ring = renewable();
+    let (release, released) = std::sync::mpsc::channel();
+    let released = std::sync::Mutex::new(released);
+    ring.renew_by(move |_| {
+        released.lock().ok()?.recv().ok()?;
+        ApiKey::new("sk-new").ok()
+    });
+    let lent = ring.lease(Want::call()).await.expect("ready");
+    lent.settle(End::Answer(&Answer::new(401, &[], ""), None));
+    let waiting = ring.lease_within(Want::call(), Duration::from_secs(10));
+    let read = async {
+        tokio::task::yield_now().await;
+        release.send(()).expect("the source is being read");
+    };
+    let (lent, ()) = tokio::join!(waiting, read);
+    assert_eq!(lent.expect("renewed").credential().key.expose(), "sk-new");
+}
+
+#[tokio::test]
 async fn who_waits_for_a_key_that_was_not_renewed_is_told() {
     let ring = renewable();
     ring.renew_by(|_| None);

@@ -113,7 +113,7 @@ pub(crate) const SCENARIOS: [Scenario; 16] = [
     },
     Scenario {
         name: "lent, quota",
-        keys: &["quota"],
+        keys: &["usage"],
         outcomes: &["quota"],
         gateway: "auto",
         ..LIMIT
