@@ -23,6 +23,7 @@ mod keys;
 mod limits;
 mod locks;
 mod messages;
+mod namespaces;
 mod night;
 mod orphans;
 mod profiles;

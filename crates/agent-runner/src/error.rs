@@ -1,7 +1,8 @@
 //! One error type for the program: what happened, which exit code it means, and what to do.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, io};
 
+use agent_runner_lock::AcquireError;
 use agent_runner_task_store::StoreError;
 
 use crate::exit_code::Exit;
@@ -17,10 +18,15 @@ pub struct Error {
 /// What the program's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What to do about a full disk. To the system it is the same where only files are too many.
+const FULL: &str = "free some space and run again: nothing that was recorded is lost (too many files fill a disk as well: `df -i`)";
+
 impl Error {
     /// An error with its exit code.
     pub fn new(exit: Exit, source: impl Into<anyhow::Error>) -> Self {
-        Self { exit, source: source.into(), hints: Vec::new() }
+        let source = source.into();
+        let hints = if is_full(&source) { vec![FULL.to_owned()] } else { Vec::new() };
+        Self { exit, source, hints }
     }
 
     /// A command line that cannot be followed.
@@ -92,10 +98,7 @@ impl From<StoreError> for Error {
                     "keep the file and its `-wal` for inspection, and start with another `--store`; `agent-runner export` may still read what is intact",
                 ),
             ),
-            StoreError::DiskFull { .. } => (
-                Exit::Invalid,
-                Some("free some space and run again: nothing that was recorded is lost"),
-            ),
+            StoreError::DiskFull { .. } => (Exit::Invalid, None),
             StoreError::Io { .. } => (
                 Exit::Invalid,
                 Some(
@@ -121,6 +124,17 @@ impl From<StoreError> for Error {
             None => error,
         }
     }
+}
+
+/// Whether a disk is full, of bytes or of files.
+fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|it| {
+            matches!(it.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        }) || matches!(cause.downcast_ref(), Some(AcquireError::DiskFull { .. }))
+            || matches!(cause.downcast_ref(), Some(StoreError::DiskFull { .. }))
+    })
 }
 
 /// Turns a failure of a library or the system into an [`Error`] with an exit code.
@@ -152,4 +166,26 @@ pub fn chain_of(error: &(dyn StdError + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_one_wherever_it_is_met() {
+        let path = PathBuf::from("x");
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        for error in [
+            Error::new(Exit::Unexpected, AcquireError::DiskFull { path: path.clone() }),
+            Error::from(StoreError::DiskFull { path: path.clone() }),
+            Error::from(StoreError::Database(Box::new(full()))),
+            Err::<(), _>(full()).or_exit(Exit::Unexpected, || "could not".into()).unwrap_err(),
+        ] {
+            assert!(error.hints().iter().any(|hint| hint.contains("df -i")), "{error}");
+        }
+        assert!(Error::new(Exit::Unexpected, io::Error::other("x")).hints().is_empty());
+    }
 }

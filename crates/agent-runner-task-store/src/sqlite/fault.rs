@@ -1,6 +1,6 @@
 //! From what the database says to what a caller can act upon.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
 use rusqlite::ErrorCode;
 
@@ -60,6 +60,7 @@ pub(super) fn translate(error: &rusqlite::Error, path: &Path) -> StoreError {
         Some(ErrorCode::NotADatabase) => StoreError::NotAStore { path },
         Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, detail },
         Some(ErrorCode::DiskFull) => StoreError::DiskFull { path },
+        Some(ErrorCode::CannotOpen) if is_full(&path) => StoreError::DiskFull { path },
         Some(ErrorCode::CannotOpen) => io_error(path, io::ErrorKind::NotFound, detail),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             io_error(path, io::ErrorKind::PermissionDenied, detail)
@@ -72,6 +73,19 @@ pub(super) fn translate(error: &rusqlite::Error, path: &Path) -> StoreError {
         None if is_unreadable(error) => StoreError::Corrupt { path, detail },
         _ => StoreError::Database(detail.into()),
     }
+}
+
+/// Whether no file can be made beside the store for want of room, which SQLite does not say: there
+/// may be bytes left, and no more files.
+fn is_full(path: &Path) -> bool {
+    let probe = path.with_extension(format!("probe-{}", std::process::id()));
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(&probe);
+    if made.is_ok() {
+        drop(fs::remove_file(probe));
+    }
+    made.is_err_and(|error| {
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    })
 }
 
 fn is_unreadable(error: &rusqlite::Error) -> bool {

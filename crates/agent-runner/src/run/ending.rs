@@ -1,6 +1,6 @@
 //! What a run came to: its exit code, and what a person looks for in the morning.
 
-use agent_runner_lock::LostError;
+use agent_runner_lock::{AcquireError, LostError};
 use agent_runner_pool::{Ended as PoolEnded, SourceError};
 use agent_runner_task_store::{Counts, Filter, StoreError, TaskStatus, TaskStore};
 
@@ -92,7 +92,13 @@ fn explain(error: SourceError) -> Error {
         Ok(error) => Error::new(Exit::Invalid, *error).hint(
             "did an agent remove it, as `git clean -fdx` does? what was recorded in it is lost: keep the state elsewhere with `--store sqlite:PATH`, and run again",
         ),
-        Err(error) => Error::message(Exit::Unexpected, error),
+        Err(error) => match error.downcast::<AcquireError>() {
+            Ok(error) if matches!(*error, AcquireError::DiskFull { .. }) => {
+                Error::new(Exit::Invalid, *error)
+            }
+            Ok(error) => Error::new(Exit::Unexpected, *error),
+            Err(error) => Error::message(Exit::Unexpected, error),
+        },
     }
 }
 

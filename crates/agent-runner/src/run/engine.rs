@@ -136,8 +136,7 @@ impl Engine {
     pub async fn run(self) -> Result<Summary> {
         let started = Instant::now();
         // What an agent leaves behind becomes a child of this process, and is found and ended.
-        agent_runner_exec::adopt_orphans()
-            .or_exit(Exit::Unexpected, || "could not become the parent of orphans".into())?;
+        agent_runner_exec::adopt_orphans().map_err(|error| host::no_parent(&error))?;
         self.refuse_other_hosts().await?;
         self.lending.prepare().await?;
         let mut rescuer = self.rescuer();

@@ -1,6 +1,8 @@
 //! The name of this machine, as the store knows it.
 
-use std::{env, fs};
+use std::{env, fs, io, path::Path, process};
+
+use crate::{error::Error, exit_code::Exit};
 
 /// The host name with a part of the machine's id: two machines called `localhost` are not one.
 pub fn name() -> String {
@@ -31,4 +33,15 @@ fn node() -> String {
 pub(super) fn new_run() -> String {
     let now = jiff::Timestamp::now().strftime("%m%d-%H%M%S");
     format!("{now}-{:04x}", rand::random::<u16>())
+}
+
+/// Why this process cannot become the parent of what agents leave behind.
+pub(super) fn no_parent(error: &io::Error) -> Error {
+    let why = format!("could not become the parent of orphans: {error}");
+    let shown = fs::read_link("/proc/self").unwrap_or_default();
+    if !cfg!(target_os = "linux") || shown == Path::new(&process::id().to_string()) {
+        return Error::message(Exit::Unexpected, why);
+    }
+    Error::invalid(format!("{why}; `/proc` is missing, or is that of other processes"))
+        .hint("mount it with `mount -t proc proc /proc`; `unshare --pid` needs `--mount-proc`")
 }
