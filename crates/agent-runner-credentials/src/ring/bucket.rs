@@ -139,8 +139,9 @@ impl Bucket {
     }
 
     /// Follows what the server says. It has looked at some time between then, when the request was
-    /// sent, and now; what lies outside of both is news. What was sent before the limit was known tells nothing more of it. What a
-    /// request wanted that was `refused` was not taken.
+    /// sent, and now; what lies outside of both is news. What was sent before the limit was known
+    /// tells nothing more of it. What a request wanted that was `refused` was not taken. `late` is
+    /// as in [`take`](Self::take).
     pub(super) fn follow(
         &mut self,
         limit: &Limit,
