@@ -317,3 +317,16 @@ fn nothing_is_left_of_a_cancelled_wait() {
     wait_until("the end of the run", || run.has_ended());
     run.wait().exits(130);
 }
+
+/// Sandboxes of agents leave empty folders of this name behind, in `/tmp` of all places.
+#[test]
+fn an_empty_git_folder_makes_no_repository() {
+    let sandbox = sandbox();
+    let add = "mkdir -p inner && cd inner && agent-runner add 'a task'";
+    sandbox.shell("mkdir .git; agent-runner add 'a task'").exits(0);
+    sandbox.shell(add).exits(0);
+    assert!(sandbox.has("inner/.agent-runner"), "the folder above is another project");
+    sandbox.shell("rm -r inner .git; git init -q").exits(0);
+    sandbox.shell(add).exits(0);
+    assert!(!sandbox.has("inner/.agent-runner"), "they are one repository");
+}

@@ -157,15 +157,22 @@ impl Config {
     }
 }
 
-/// The nearest file upward from `folder`, up to the folder that holds `.git`.
+/// The nearest file upward from `folder`, up to the root of its repository.
 pub fn find(folder: &Path) -> Option<PathBuf> {
     upward(folder).map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
-/// `folder` and those above it, up to the one that holds `.git`; only `folder` outside a repository.
+/// `folder` and those above it, up to the root of its repository; only `folder` outside one.
 pub fn upward(folder: &Path) -> impl Iterator<Item = &Path> {
-    let depth = folder.ancestors().position(|folder| folder.join(".git").exists()).unwrap_or(0);
+    let depth = folder.ancestors().position(is_repository).unwrap_or(0);
     folder.ancestors().take(depth + 1)
+}
+
+/// Whether it is the root of a repository or of a worktree. As for git, an empty `.git` makes none:
+/// sandboxes leave some behind.
+pub fn is_repository(folder: &Path) -> bool {
+    let git = folder.join(".git");
+    git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
 }
 
 fn explain(text: &str, path: &Path, error: &toml::de::Error) -> Error {

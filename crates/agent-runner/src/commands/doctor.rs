@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{locks::clean_unused, unwritten};
 use crate::{
-    cli,
+    cli, config,
     error::{Error, Result},
     exit_code::Exit,
     isolation::Isolation,
@@ -193,7 +193,7 @@ fn git(root: &Path) -> Check {
     match version {
         Ok(output) if output.status.success() => {
             let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            if root.ancestors().any(|folder| folder.join(".git").exists()) {
+            if root.ancestors().any(config::is_repository) {
                 Check::good("git", version)
             } else {
                 Check::warning(
