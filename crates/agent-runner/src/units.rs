@@ -92,14 +92,15 @@ pub fn show_tokens(tokens: u64) -> String {
     }
 }
 
-/// Writes a duration for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`.
+/// Writes a duration for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`, `31d 23h`.
 pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.1}s", duration.as_secs_f64()),
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        3600..172_800 => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 
@@ -178,6 +179,20 @@ impl FromStr for FailureLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_told_in_what_they_are_large_in() {
+        for (seconds, expected) in [
+            (4, "4.0s"),
+            (59, "59s"),
+            (185, "3m 05s"),
+            (7_800, "2h 10m"),
+            (172_799, "47h 59m"),
+            (2_764_740, "31d 23h"),
+        ] {
+            assert_eq!(show_duration(Duration::from_secs(seconds)), expected);
+        }
+    }
 
     #[test]
     fn budgets_are_dollars_or_tokens() {
