@@ -84,6 +84,11 @@ impl Read for Guarded {
         }
         let length = self.head.len().min(buffer.remaining());
         buffer.put_slice(&self.head.split_to(length));
+        // With what has come behind it: a reader that gets little at first makes its buffer twice as
+        // large. An error comes again when there is nothing else to tell.
+        if self.head.is_empty() && buffer.remaining() > 0 {
+            let _later = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
         Poll::Ready(Ok(()))
     }
 }
