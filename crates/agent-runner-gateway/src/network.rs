@@ -119,9 +119,15 @@ impl Network {
     /// When the certificates that are named cannot be read.
     pub fn client(&self) -> Result<Client, NetworkError> {
         let proxies = Arc::clone(&self.proxies);
-        Client::builder()
+        let client = Client::builder().no_proxy();
+        // One that is asked for each request costs each request something.
+        let client = if proxies.is_empty() {
+            client
+        } else {
+            client.proxy(reqwest::Proxy::custom(move |url| Some(proxies.of(url)?.url.clone())))
+        };
+        client
             .tls_backend_preconfigured(self.tls()?)
-            .proxy(reqwest::Proxy::custom(move |url| Some(proxies.of(url)?.url.clone())))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.connect_timeout)

@@ -46,6 +46,11 @@ impl Proxies {
         })
     }
 
+    /// Whether there is no proxy at all.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.http.is_none() && self.https.is_none()
+    }
+
     /// The proxy for a URL. A proxy is for the world outside, and not for this machine.
     pub(super) fn of(&self, url: &Url) -> Option<&Proxy> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
